@@ -1,0 +1,1 @@
+//! What `cargo run` adds: an embedded Postgres and local stand-ins for Clerk and Stripe.
