@@ -1,0 +1,2 @@
+DROP FUNCTION add_audit_columns(regclass);
+DROP FUNCTION keep_audit_columns();

@@ -1,0 +1,3 @@
+DROP TABLE course_products;
+DROP TABLE products;
+DROP TYPE product_status;

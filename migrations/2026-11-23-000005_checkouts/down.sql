@@ -1,0 +1,3 @@
+DROP TABLE checkouts;
+DROP TYPE checkout_ui_mode;
+DROP TYPE checkout_status;

@@ -1,0 +1,3 @@
+DROP TABLE webhook_events;
+DROP TYPE webhook_event_status;
+DROP TYPE webhook_provider;

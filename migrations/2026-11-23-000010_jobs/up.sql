@@ -1,0 +1,19 @@
+CREATE TYPE job_status AS ENUM ('pending', 'done', 'dead');
+
+CREATE TABLE jobs (
+    id uuid NOT NULL DEFAULT gen_random_uuid(),
+    kind text NOT NULL,
+    payload jsonb NOT NULL,
+    status job_status NOT NULL DEFAULT 'pending',
+    attempts integer NOT NULL DEFAULT 0,
+    due_at timestamptz NOT NULL DEFAULT now(),
+    finished_at timestamptz,
+    last_error text,
+    CONSTRAINT jobs_pkey PRIMARY KEY (id),
+    CONSTRAINT jobs_finished CHECK ((finished_at IS NOT NULL) = (status = 'done'))
+);
+SELECT add_audit_columns('jobs');
+CREATE INDEX jobs_due_idx ON jobs (due_at) WHERE status = 'pending';
+
+COMMENT ON TABLE jobs IS 'The outbox: calls to the outside world, written by the transaction that needs them and made after it committed, at least once.';
+COMMENT ON COLUMN jobs.due_at IS 'When it may next be worked on: now for a new one, the end of the lease for one in work, the end of the back-off for one that failed.';

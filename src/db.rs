@@ -1,0 +1,167 @@
+//! The pool, the migrations, and the only door from async code to the database.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel::r2d2::{ConnectionManager, Pool, PooledConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::problem::{Problem, database_unavailable};
+
+/// Everything under `migrations/`, compiled in.
+pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
+
+/// How long a request waits for a free connection before it is answered with 503.
+const PERMIT_WAIT: Duration = Duration::from_secs(3);
+/// How long opening a connection may take.
+const CONNECT_WAIT: Duration = Duration::from_secs(2);
+
+/// The database, as seen from async code. Cheap to clone.
+///
+/// Diesel is synchronous, so its work runs on the runtime's blocking threads. There are as many permits as
+/// connections and a request takes one before it takes a thread, so waiting for the pool costs no thread.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool<ConnectionManager<PgConnection>>,
+    permits: Arc<Semaphore>,
+}
+
+impl Db {
+    /// A pool of at most `size` connections, opened when they are first needed.
+    pub fn new(url: &SecretString, size: u32) -> Self {
+        let pool = Pool::builder()
+            .max_size(size)
+            .min_idle(Some(1))
+            .connection_timeout(CONNECT_WAIT)
+            // A broken connection shows itself at its first statement and is thrown away then;
+            // asking before every use would cost each request a round trip.
+            .test_on_check_out(false)
+            .error_handler(Box::new(LogPoolErrors))
+            .build_unchecked(ConnectionManager::new(url.expose_secret()));
+        Self { pool, permits: Arc::new(Semaphore::new(size as usize)) }
+    }
+
+    /// Runs statements that need no transaction: a single one, or reads that may differ by a moment.
+    ///
+    /// # Errors
+    /// What `work` returns; 503 when no connection is to be had in time.
+    pub async fn read<T, F>(&self, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
+    {
+        let permit = timeout(PERMIT_WAIT, Arc::clone(&self.permits).acquire_owned())
+            .await
+            .map_err(|_| database_unavailable(&"every connection is in use"))?
+            .map_err(Problem::internal)?;
+        let pool = self.pool.clone();
+        let span = tracing::Span::current();
+        let task = tokio::task::spawn_blocking(move || {
+            let _span = span.entered();
+            let result = connection(&pool).and_then(|mut conn| work(&mut conn));
+            drop(permit);
+            result
+        });
+        task.await.map_err(Problem::internal)?
+    }
+
+    /// Runs `work` in one transaction (READ COMMITTED): committed when it returns `Ok`, rolled back otherwise.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn transaction<T, F>(&self, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
+    {
+        self.read(move |conn| conn.transaction(work)).await
+    }
+}
+
+fn connection(
+    pool: &Pool<ConnectionManager<PgConnection>>,
+) -> Result<PooledConnection<ConnectionManager<PgConnection>>, Problem> {
+    pool.get().map_err(|error| database_unavailable(&error))
+}
+
+/// The pool's background errors, without the connection string that libpq may repeat.
+#[derive(Debug)]
+struct LogPoolErrors;
+
+impl<E: fmt::Display> diesel::r2d2::HandleError<E> for LogPoolErrors {
+    fn handle_error(&self, error: E) {
+        tracing::warn!(%error, "the pool could not open a connection");
+    }
+}
+
+/// What went wrong with the migrations, for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrationError {
+    #[error("the database of DATABASE_URL cannot be reached: {0}")]
+    Connect(#[from] ConnectionError),
+    #[error("a statement failed: {0}")]
+    Query(#[from] diesel::result::Error),
+    #[error("a migration failed: {0}")]
+    Migrate(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A connection outside the pool, for commands that run before or without a server.
+///
+/// # Errors
+/// When the database cannot be reached.
+pub fn connect(url: &SecretString) -> Result<PgConnection, MigrationError> {
+    Ok(PgConnection::establish(url.expose_secret())?)
+}
+
+/// Applies what is pending and returns its names. An advisory lock lets only one of several instances do it.
+///
+/// # Errors
+/// When a migration fails; those before it stay applied.
+pub fn migrate_up(conn: &mut PgConnection) -> Result<Vec<String>, MigrationError> {
+    locked(conn, |conn| {
+        let applied = conn.run_pending_migrations(MIGRATIONS).map_err(MigrationError::Migrate)?;
+        Ok(applied.iter().map(ToString::to_string).collect())
+    })
+}
+
+/// Takes back the last `count` migrations and returns their names.
+///
+/// # Errors
+/// When a migration fails; those before it stay taken back.
+pub fn migrate_down(conn: &mut PgConnection, count: usize) -> Result<Vec<String>, MigrationError> {
+    locked(conn, |conn| {
+        let applied = conn.applied_migrations().map_err(MigrationError::Migrate)?.len();
+        (0..count.min(applied))
+            .map(|_| conn.revert_last_migration(MIGRATIONS).map(|version| version.to_string()))
+            .collect::<Result<_, _>>()
+            .map_err(MigrationError::Migrate)
+    })
+}
+
+/// The names of the migrations that are not applied yet.
+///
+/// # Errors
+/// When the database does not answer.
+pub fn pending_migrations(conn: &mut PgConnection) -> Result<Vec<String>, MigrationError> {
+    let pending = conn.pending_migrations(MIGRATIONS).map_err(MigrationError::Migrate)?;
+    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+}
+
+/// "lectern" in ASCII: the key of the session-level advisory lock around migrations.
+const MIGRATION_LOCK: i64 = 0x006c_6563_7465_726e;
+
+fn locked<T>(
+    conn: &mut PgConnection,
+    work: impl FnOnce(&mut PgConnection) -> Result<T, MigrationError>,
+) -> Result<T, MigrationError> {
+    use diesel::sql_types::BigInt;
+    diesel::sql_query("SELECT pg_advisory_lock($1)").bind::<BigInt, _>(MIGRATION_LOCK).execute(conn)?;
+    let result = work(conn);
+    diesel::sql_query("SELECT pg_advisory_unlock($1)").bind::<BigInt, _>(MIGRATION_LOCK).execute(conn)?;
+    result
+}

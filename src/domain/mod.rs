@@ -1,0 +1,9 @@
+//! Values that are valid by construction or checked by one extractor: ids, enums, money, text, time.
+
+pub mod cursor;
+pub mod enums;
+pub mod image_url;
+pub mod money;
+pub mod text;
+pub mod time;
+pub mod video_id;

@@ -1,0 +1,78 @@
+//! Text that people type: trimmed, bounded, free of control characters.
+//!
+//! Deserialising trims; [`garde::Validate`], which the [`Json`](crate::http::json::Json) extractor always
+//! runs, checks. So a request with several bad fields is answered with all of them at once. Bounds are
+//! counted in characters, as JSON Schema's `maxLength` counts them.
+
+use serde::{Deserialize, Deserializer};
+
+macro_rules! text {
+    ($(#[$doc:meta])* $name:ident, max = $max:literal, lines = $lines:literal, example = $example:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The longest that is accepted, in characters.
+            pub const MAX: usize = $max;
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer).map(|text| Self(text.trim().to_owned()))
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(text: $name) -> Self {
+                text.0
+            }
+        }
+
+        impl garde::Validate for $name {
+            type Context = ();
+
+            fn validate_into(&self, (): &(), path: &mut dyn FnMut() -> garde::Path, report: &mut garde::Report) {
+                if let Err(error) = check(&self.0, $max, $lines) {
+                    report.append(path(), error);
+                }
+            }
+        }
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .min_length(Some(1))
+                    .max_length(Some($max))
+                    .examples([$example])
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+    };
+}
+
+text! {
+    /// What something is called: one line.
+    Name, max = 200, lines = false, example = "Rust for the Web"
+}
+
+text! {
+    /// What something is about: may have several lines.
+    Description, max = 10_000, lines = true, example = "From the first handler to production."
+}
+
+fn check(text: &str, max: usize, lines: bool) -> garde::Result {
+    let forbidden = |c: char| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'));
+    if text.is_empty() {
+        Err(garde::Error::new("must not be empty"))
+    } else if text.chars().count() > max {
+        Err(garde::Error::new(format!("must be at most {max} characters long")))
+    } else if text.contains(forbidden) {
+        Err(garde::Error::new("must not contain control characters"))
+    } else {
+        Ok(())
+    }
+}

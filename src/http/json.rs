@@ -1,0 +1,163 @@
+//! The extractor of JSON bodies: media type, size, syntax, shape and bounds, each with its own answer.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
+use garde::Validate;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use crate::problem::{Code, FieldError, Problem};
+
+/// The most that a JSON body may weigh, in bytes.
+pub const JSON_LIMIT: usize = 64 * 1024;
+
+/// A body that was parsed and checked: 415, 413, 400 and 422 are answered before the handler runs.
+pub struct Json<T>(pub T);
+
+/// A JSON merge patch (RFC 7396): as [`Json`], and `application/merge-patch+json` is accepted too.
+pub struct MergePatch<T>(pub T);
+
+type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
+impl<T: DeserializeOwned + Validate<Context = ()> + 'static> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = read(request, payload, &["application/json"], JSON_LIMIT);
+        Box::pin(async move { parse(&body.await?).map(Self) })
+    }
+}
+
+impl<T: DeserializeOwned + Validate<Context = ()> + 'static> FromRequest for MergePatch<T> {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let types = ["application/merge-patch+json", "application/json"];
+        let body = read(request, payload, &types, JSON_LIMIT);
+        Box::pin(async move { parse(&body.await?).map(Self) })
+    }
+}
+
+/// The raw body, at most `limit` bytes, of one of the media types; compressed ones are refused.
+pub fn read(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    media_types: &[&str],
+    limit: usize,
+) -> impl Future<Output = Result<web::Bytes, Problem>> + 'static {
+    let accepted = media_types.contains(&request.content_type().to_ascii_lowercase().as_str())
+        && !request.headers().contains_key(header::CONTENT_ENCODING);
+    let body = accepted.then(|| web::Payload::from_request(request, payload).into_inner());
+    let length = content_length(request);
+    async move {
+        let Some(body) = body else {
+            return Err(Problem::new(Code::UnsupportedMediaType));
+        };
+        if length.is_some_and(|length| length > limit) {
+            return Err(Problem::new(Code::PayloadTooLarge));
+        }
+        let body = body.map_err(|_| Problem::new(Code::MalformedRequest))?;
+        match body.to_bytes_limited(limit).await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest).detail("The body could not be read to its end.")),
+            Err(_) => Err(Problem::new(Code::PayloadTooLarge)),
+        }
+    }
+}
+
+fn content_length(request: &HttpRequest) -> Option<usize> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn parse<T: DeserializeOwned + Validate<Context = ()>>(body: &[u8]) -> Result<T, Problem> {
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| shape_fault(&error))?;
+    json.end().map_err(|error| syntax_fault(&error))?;
+    value.validate().map_err(|report| {
+        let errors = report.iter().map(|(path, error)| {
+            FieldError::at(camel_case_pointer(&path.to_string()), "out-of-range", error.message())
+        });
+        Problem::invalid(errors.collect())
+    })?;
+    Ok(value)
+}
+
+fn syntax_fault(error: &serde_json::Error) -> Problem {
+    let place = format!("The body is not valid JSON at line {}, column {}.", error.line(), error.column());
+    Problem::new(Code::MalformedRequest).detail(place)
+}
+
+fn shape_fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
+    let cause = error.inner();
+    if cause.classify() != Category::Data {
+        return syntax_fault(cause);
+    }
+    Problem::invalid(vec![field_error(&cause.to_string(), &pointer(error.path()), FieldError::at)])
+}
+
+/// Makes a field error from serde's words. Where a field is missing or unknown, serde names it only there.
+pub fn field_error(
+    message: &str,
+    parent: &str,
+    make: impl Fn(String, &'static str, String) -> FieldError,
+) -> FieldError {
+    // serde_json appends " at line 1 column 2", which says nothing to a person with a pointer.
+    let message = message.split(" at line ").next().unwrap_or(message);
+    let named = message.split('`').nth(1).unwrap_or_default();
+    if message.starts_with("missing field") {
+        make(format!("{parent}/{named}"), "required", "is required".to_owned())
+    } else if message.starts_with("unknown field") {
+        // The path ends with the unknown field itself or with its parent, depending on who noticed it.
+        let parent = parent.strip_suffix(&format!("/{named}")).unwrap_or(parent);
+        make(format!("{parent}/{named}"), "unknown-field", "is not a field of this request".to_owned())
+    } else if message.starts_with("duplicate field") {
+        let parent = parent.strip_suffix(&format!("/{named}")).unwrap_or(parent);
+        make(format!("{parent}/{named}"), "duplicate-field", "is given twice".to_owned())
+    } else if message.starts_with("invalid type: null") {
+        make(parent.to_owned(), "null", "must not be null".to_owned())
+    } else {
+        make(parent.to_owned(), "invalid-type", message.to_owned())
+    }
+}
+
+/// serde's path as a JSON Pointer (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } | Segment::Enum { variant: key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// garde's path, in Rust's names (`course_ids[0]`), as a pointer in JSON's names (`/courseIds/0`).
+fn camel_case_pointer(path: &str) -> String {
+    let mut pointer = String::from("/");
+    let mut upper = false;
+    for c in path.chars() {
+        match c {
+            '_' => upper = true,
+            '[' | '.' => pointer.push('/'),
+            ']' => {}
+            _ if upper => {
+                pointer.push(c.to_ascii_uppercase());
+                upper = false;
+            }
+            _ => pointer.push(c),
+        }
+    }
+    pointer
+}

@@ -1,0 +1,8 @@
+//! What every handler shares: bodies, queries, pages, problems, request ids.
+
+pub mod json;
+pub mod page;
+pub mod patch;
+pub mod problems;
+pub mod query;
+pub mod request_id;

@@ -1,0 +1,49 @@
+//! Makes every error answer a problem document that carries the request id, the framework's own included.
+
+use actix_web::body::{BoxBody, EitherBody, MessageBody};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+
+use super::request_id::RequestId;
+use crate::openapi::PathTable;
+use crate::problem::{Code, Problem};
+
+/// Middleware: replaces the body of an error answer, keeping headers that other middleware added.
+pub async fn render<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+    let response = next.call(request).await?;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return Ok(response.map_into_left_body());
+    }
+    let problem = response.response().extensions().get::<Problem>().cloned();
+    let problem = problem.unwrap_or_else(|| Problem::from_status(status));
+    let request_id = response.request().extensions().get::<RequestId>().map(|id| id.0.clone());
+    let mut rendered = problem.to_response(request_id.as_deref());
+    keep_headers(response.headers(), rendered.headers_mut());
+    Ok(response.into_response(rendered).map_into_right_body())
+}
+
+fn keep_headers(from: &HeaderMap, to: &mut HeaderMap) {
+    for (name, value) in from {
+        if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE && !to.contains_key(name) {
+            to.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// What is answered where no route matches: 405 with `Allow` when the address has other methods, 204 to
+/// OPTIONS, 404 otherwise.
+pub async fn unmatched(request: HttpRequest, table: web::Data<PathTable>) -> Result<HttpResponse, Problem> {
+    let Some(allow) = table.methods(request.path()) else {
+        return Err(Problem::new(Code::NotFound));
+    };
+    if request.method() == actix_web::http::Method::OPTIONS {
+        return Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish());
+    }
+    Err(Problem::method_not_allowed(allow))
+}

@@ -1,0 +1,67 @@
+//! `X-Request-Id`: taken from the caller when well-formed, made otherwise, and echoed on every answer.
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::middleware::Next;
+use actix_web::{Error, HttpMessage};
+use tracing::Span;
+use tracing_actix_web::{DefaultRootSpanBuilder, RootSpanBuilder};
+use uuid::Uuid;
+
+/// The header's name.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id under which the log knows a request: 1 to 64 letters, digits, `-`, `_` or `.`.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+impl RequestId {
+    fn of(request: &ServiceRequest) -> Self {
+        let given = request.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
+        match given {
+            Some(id) if is_well_formed(id) => Self(id.to_owned()),
+            _ => Self(Uuid::new_v4().to_string()),
+        }
+    }
+}
+
+fn is_well_formed(id: &str) -> bool {
+    (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// Outermost middleware: gives the request its id and the answer the same one.
+pub async fn assign(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let id = RequestId::of(&request);
+    let header = HeaderValue::try_from(&id.0).map_err(crate::problem::Problem::internal)?;
+    request.extensions_mut().insert(id);
+    let mut response = next.call(request).await?;
+    response.headers_mut().insert(X_REQUEST_ID, header);
+    Ok(response)
+}
+
+/// The span of a request: route, method, status and request id; no query string, no header, no body.
+pub struct RequestSpan;
+
+impl RootSpanBuilder for RequestSpan {
+    fn on_request_start(request: &ServiceRequest) -> Span {
+        let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        tracing::info_span!(
+            "request",
+            request_id = %id,
+            method = %request.method(),
+            route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned()),
+            status = tracing::field::Empty,
+            otel.status_code = tracing::field::Empty,
+            exception.message = tracing::field::Empty,
+            exception.details = tracing::field::Empty,
+        )
+    }
+
+    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
+        DefaultRootSpanBuilder::on_request_end(span, outcome);
+    }
+}

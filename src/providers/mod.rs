@@ -1,0 +1,3 @@
+//! The outside world: what the store asks of it, in the store's own words.
+
+pub mod stripe;

@@ -1,0 +1,118 @@
+//! `checkouts`: the frozen offer behind a Stripe checkout session.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::domain::enums::{CheckoutStatus, CheckoutUiMode};
+use crate::schema::{checkouts, purchases};
+
+/// A checkout.
+#[derive(Debug, Clone, HasQuery)]
+#[diesel(table_name = checkouts)]
+pub struct CheckoutRow {
+    pub id: Uuid,
+    pub user_id: Uuid,
+    pub product_id: Uuid,
+    pub status: CheckoutStatus,
+    pub ui_mode: CheckoutUiMode,
+    pub return_url: String,
+    pub product_details: serde_json::Value,
+    pub course_ids: Vec<Option<Uuid>>,
+    pub subtotal_in_cents: i32,
+    pub percent_off: i32,
+    pub discount_in_cents: i32,
+    pub total_in_cents: i32,
+    pub currency: String,
+    pub country: Option<String>,
+    pub customer_email: Option<String>,
+    pub expires_at: DateTime<Utc>,
+    pub stripe_session_id: Option<String>,
+    pub client_secret: Option<String>,
+    pub url: Option<String>,
+}
+
+/// A checkout to be: the offer, before Stripe hears of it.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = checkouts)]
+pub struct NewCheckout {
+    pub user_id: Uuid,
+    pub product_id: Uuid,
+    pub ui_mode: CheckoutUiMode,
+    pub return_url: String,
+    pub product_details: serde_json::Value,
+    pub course_ids: Vec<Uuid>,
+    pub subtotal_in_cents: i32,
+    pub percent_off: i32,
+    pub discount_in_cents: i32,
+    pub total_in_cents: i32,
+    pub currency: String,
+    pub country: Option<String>,
+    pub customer_email: Option<String>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// What is learned from Stripe's session. `None` keeps what is known.
+#[derive(Debug, Clone, Default, AsChangeset)]
+#[diesel(table_name = checkouts)]
+pub struct SessionFacts {
+    pub status: Option<CheckoutStatus>,
+    pub stripe_session_id: Option<String>,
+    pub client_secret: Option<String>,
+    pub url: Option<String>,
+}
+
+/// Writes a new checkout.
+pub fn insert(conn: &mut PgConnection, new: &NewCheckout) -> QueryResult<CheckoutRow> {
+    diesel::insert_into(checkouts::table).values(new).returning(CheckoutRow::as_returning()).get_result(conn)
+}
+
+/// The buyer's checkout of a product that may still come to something. There is at most one.
+pub fn find_live(conn: &mut PgConnection, user_id: Uuid, product_id: Uuid) -> QueryResult<Option<CheckoutRow>> {
+    let live = [CheckoutStatus::Creating, CheckoutStatus::Open, CheckoutStatus::Processing];
+    CheckoutRow::query()
+        .filter(checkouts::user_id.eq(user_id).and(checkouts::product_id.eq(product_id)))
+        .filter(checkouts::status.eq_any(live))
+        .for_no_key_update()
+        .first(conn)
+        .optional()
+}
+
+/// A checkout and the purchase that it became.
+pub type CheckoutWithPurchase = (CheckoutRow, Option<Uuid>);
+
+/// Reads a checkout.
+pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<CheckoutWithPurchase> {
+    checkouts::table
+        .left_join(purchases::table)
+        .filter(checkouts::id.eq(id))
+        .select((CheckoutRow::as_select(), purchases::id.nullable()))
+        .first(conn)
+}
+
+/// Reads a checkout of this person.
+pub fn find_of_user(conn: &mut PgConnection, id: Uuid, user_id: Uuid) -> QueryResult<CheckoutWithPurchase> {
+    checkouts::table
+        .left_join(purchases::table)
+        .filter(checkouts::id.eq(id).and(checkouts::user_id.eq(user_id)))
+        .select((CheckoutRow::as_select(), purchases::id.nullable()))
+        .first(conn)
+}
+
+/// Locks a checkout: every change of its status comes one after the other.
+pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<CheckoutRow> {
+    CheckoutRow::query().filter(checkouts::id.eq(id)).for_no_key_update().first(conn)
+}
+
+/// Records what was learned. The checkout has to be locked.
+pub fn record(conn: &mut PgConnection, id: Uuid, facts: &SessionFacts) -> QueryResult<()> {
+    diesel::update(checkouts::table.find(id)).set(facts).execute(conn).map(drop)
+}
+
+/// Forgets the address of a person who was deleted.
+pub fn forget_email(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<()> {
+    diesel::update(checkouts::table.filter(checkouts::user_id.eq(user_id)))
+        .set(checkouts::customer_email.eq(None::<String>))
+        .execute(conn)
+        .map(drop)
+}

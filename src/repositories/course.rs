@@ -1,0 +1,131 @@
+//! `courses`: what is taught.
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::{count_star, now};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::domain::cursor::Cursor;
+use crate::schema::{course_sections, courses, lessons, user_course_access};
+
+/// A course.
+#[derive(Debug, Clone, HasQuery)]
+#[diesel(table_name = courses)]
+pub struct CourseRow {
+    pub id: Uuid,
+    pub name: String,
+    pub description: String,
+    pub deleted_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A course to be.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = courses)]
+pub struct NewCourse {
+    pub name: String,
+    pub description: String,
+}
+
+/// Changes; `None` keeps.
+#[derive(Debug, Clone, Default, AsChangeset)]
+#[diesel(table_name = courses)]
+pub struct CourseChanges {
+    pub name: Option<String>,
+    pub description: Option<String>,
+}
+
+/// A course as the owner sees it, with what it holds and who may open it. Deleted parts do not count.
+#[derive(Debug, Clone, Queryable)]
+pub struct AdminCourse {
+    pub course: CourseRow,
+    pub section_count: i64,
+    pub lesson_count: i64,
+    pub student_count: i64,
+}
+
+macro_rules! admin_columns {
+    () => {{
+        let sections = course_sections::table
+            .filter(course_sections::course_id.eq(courses::id))
+            .filter(course_sections::deleted_at.is_null())
+            .select(count_star());
+        let parent = diesel::alias!(course_sections as parent);
+        let lessons = lessons::table
+            .inner_join(parent.on(parent.field(course_sections::id).eq(lessons::section_id)))
+            .filter(parent.field(course_sections::course_id).eq(courses::id))
+            .filter(parent.field(course_sections::deleted_at).is_null())
+            .filter(lessons::deleted_at.is_null())
+            .select(count_star());
+        let students =
+            user_course_access::table.filter(user_course_access::course_id.eq(courses::id)).select(count_star());
+        (
+            CourseRow::as_select(),
+            sections.single_value().assume_not_null(),
+            lessons.single_value().assume_not_null(),
+            students.single_value().assume_not_null(),
+        )
+    }};
+}
+
+/// A page for the owner, newest first.
+pub fn admin_page(
+    conn: &mut PgConnection,
+    after: Option<Cursor<DateTime<Utc>>>,
+    limit: i64,
+) -> QueryResult<Vec<AdminCourse>> {
+    let mut query = courses::table.select(admin_columns!()).filter(courses::deleted_at.is_null()).into_boxed();
+    if let Some(Cursor { key, id, .. }) = after {
+        query = query.filter(courses::created_at.lt(key).or(courses::created_at.eq(key).and(courses::id.lt(id))));
+    }
+    query.order((courses::created_at.desc(), courses::id.desc())).limit(limit).load(conn)
+}
+
+/// Any course, for the owner.
+pub fn admin_find(conn: &mut PgConnection, id: Uuid) -> QueryResult<AdminCourse> {
+    courses::table.find(id).select(admin_columns!()).first(conn)
+}
+
+/// A course that is not deleted.
+pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<CourseRow> {
+    CourseRow::query().filter(courses::id.eq(id).and(courses::deleted_at.is_null())).first(conn)
+}
+
+/// Locks a course that is not deleted: whoever adds or moves its sections, or deletes it, comes after another.
+pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<CourseRow> {
+    CourseRow::query()
+        .filter(courses::id.eq(id).and(courses::deleted_at.is_null()))
+        .for_no_key_update()
+        .first(conn)
+}
+
+/// Locks those of the courses that are there and not deleted, so that none of them is deleted meanwhile.
+pub fn lock_live(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+    courses::table
+        .filter(courses::id.eq_any(ids).and(courses::deleted_at.is_null()))
+        .order(courses::id)
+        .select(courses::id)
+        .for_share()
+        .load(conn)
+}
+
+/// Writes a new course.
+pub fn insert(conn: &mut PgConnection, new: &NewCourse) -> QueryResult<Uuid> {
+    diesel::insert_into(courses::table).values(new).returning(courses::id).get_result(conn)
+}
+
+/// Changes a course that is not deleted. An empty change only checks that it is there.
+pub fn update(conn: &mut PgConnection, id: Uuid, changes: &CourseChanges) -> QueryResult<()> {
+    if changes.name.is_none() && changes.description.is_none() {
+        return find(conn, id).map(drop);
+    }
+    let live = courses::table.filter(courses::id.eq(id).and(courses::deleted_at.is_null()));
+    diesel::update(live).set(changes).returning(courses::id).get_result::<Uuid>(conn).map(drop)
+}
+
+/// Hides a course and all that is in it.
+pub fn soft_delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
+    let live = courses::table.filter(courses::id.eq(id).and(courses::deleted_at.is_null()));
+    diesel::update(live).set(courses::deleted_at.eq(now)).returning(courses::id).get_result::<Uuid>(conn).map(drop)
+}

@@ -1,0 +1,235 @@
+//! `products`: what is sold.
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::{exists, now};
+use diesel::pg::Pg;
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::domain::cursor::Cursor;
+use crate::domain::enums::{CourseSectionStatus, LessonStatus, ProductStatus};
+use crate::schema::{course_products, course_sections, courses, lessons, products, purchases};
+
+/// A product.
+#[derive(Debug, Clone, HasQuery)]
+#[diesel(table_name = products)]
+pub struct ProductRow {
+    pub id: Uuid,
+    pub name: String,
+    pub description: String,
+    pub image_url: String,
+    pub price_in_cents: i32,
+    pub status: ProductStatus,
+    pub deleted_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A product to be.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = products)]
+pub struct NewProduct {
+    pub name: String,
+    pub description: String,
+    pub image_url: String,
+    pub price_in_cents: i32,
+    pub status: ProductStatus,
+}
+
+/// Changes; `None` keeps.
+#[derive(Debug, Clone, Default, AsChangeset)]
+#[diesel(table_name = products)]
+pub struct ProductChanges {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub image_url: Option<String>,
+    pub price_in_cents: Option<i32>,
+    pub status: Option<ProductStatus>,
+}
+
+impl ProductChanges {
+    /// Whether there is nothing to write.
+    pub const fn is_empty(&self) -> bool {
+        self.name.is_none()
+            && self.description.is_none()
+            && self.image_url.is_none()
+            && self.price_in_cents.is_none()
+            && self.status.is_none()
+    }
+}
+
+/// The order of the catalogue, with the place after which a page starts.
+pub enum CatalogueOrder {
+    Name(Option<Cursor<String>>),
+    NameDescending(Option<Cursor<String>>),
+    CreatedAt(Option<Cursor<DateTime<Utc>>>),
+    CreatedAtDescending(Option<Cursor<DateTime<Utc>>>),
+    Price(Option<Cursor<i32>>),
+    PriceDescending(Option<Cursor<i32>>),
+}
+
+type BoxedProducts<'a> = products::BoxedQuery<'a, Pg, diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<ProductRow, Pg>>>;
+
+fn on_sale<'a>() -> BoxedProducts<'a> {
+    products::table
+        .select(ProductRow::as_select())
+        .filter(products::status.eq(ProductStatus::Public).and(products::deleted_at.is_null()))
+        .into_boxed()
+}
+
+macro_rules! after {
+    ($query:expr, $column:ident, $cursor:expr, asc) => {{
+        let query = match $cursor {
+            Some(Cursor { key, id, .. }) => $query.filter(
+                products::$column.gt(key.clone()).or(products::$column.eq(key).and(products::id.gt(id))),
+            ),
+            None => $query,
+        };
+        query.order((products::$column.asc(), products::id.asc()))
+    }};
+    ($query:expr, $column:ident, $cursor:expr, desc) => {{
+        let query = match $cursor {
+            Some(Cursor { key, id, .. }) => $query.filter(
+                products::$column.lt(key.clone()).or(products::$column.eq(key).and(products::id.lt(id))),
+            ),
+            None => $query,
+        };
+        query.order((products::$column.desc(), products::id.desc()))
+    }};
+}
+
+/// A page of the public catalogue, perhaps only of products that hold a certain course.
+pub fn catalogue(
+    conn: &mut PgConnection,
+    order: CatalogueOrder,
+    course_id: Option<Uuid>,
+    limit: i64,
+) -> QueryResult<Vec<ProductRow>> {
+    let mut query = on_sale();
+    if let Some(course_id) = course_id {
+        let holds = course_products::table
+            .filter(course_products::product_id.eq(products::id))
+            .filter(course_products::course_id.eq(course_id));
+        query = query.filter(exists(holds));
+    }
+    let query = match order {
+        CatalogueOrder::Name(cursor) => after!(query, name, cursor, asc),
+        CatalogueOrder::NameDescending(cursor) => after!(query, name, cursor, desc),
+        CatalogueOrder::CreatedAt(cursor) => after!(query, created_at, cursor, asc),
+        CatalogueOrder::CreatedAtDescending(cursor) => after!(query, created_at, cursor, desc),
+        CatalogueOrder::Price(cursor) => after!(query, price_in_cents, cursor, asc),
+        CatalogueOrder::PriceDescending(cursor) => after!(query, price_in_cents, cursor, desc),
+    };
+    query.limit(limit).load(conn)
+}
+
+/// A product that anybody may see and buy.
+pub fn find_on_sale(conn: &mut PgConnection, id: Uuid) -> QueryResult<ProductRow> {
+    on_sale().filter(products::id.eq(id)).first(conn)
+}
+
+/// One line of the public outline: a course, and as far as it has them, a section and a lesson of it.
+#[derive(Debug, Clone, Queryable)]
+pub struct OutlineLine {
+    pub course: (Uuid, String, String),
+    pub section: Option<(Uuid, String)>,
+    pub lesson: Option<(Uuid, String, LessonStatus)>,
+}
+
+/// What everybody may know about a product's courses: public sections; public and preview lessons; names only.
+pub fn public_outline(conn: &mut PgConnection, product_id: Uuid) -> QueryResult<Vec<OutlineLine>> {
+    let sections = course_sections::table.on(course_sections::course_id
+        .eq(courses::id)
+        .and(course_sections::status.eq(CourseSectionStatus::Public))
+        .and(course_sections::deleted_at.is_null()));
+    let visible_lessons = lessons::table.on(lessons::section_id
+        .eq(course_sections::id)
+        .and(lessons::status.ne(LessonStatus::Private))
+        .and(lessons::deleted_at.is_null()));
+    course_products::table
+        .inner_join(courses::table)
+        .left_join(sections)
+        .left_join(visible_lessons)
+        .filter(course_products::product_id.eq(product_id).and(courses::deleted_at.is_null()))
+        .order((courses::name, courses::id, course_sections::order, lessons::order))
+        .select((
+            (courses::id, courses::name, courses::description),
+            (course_sections::id, course_sections::name).nullable(),
+            (lessons::id, lessons::name, lessons::status).nullable(),
+        ))
+        .load(conn)
+}
+
+/// A product as the owner sees it: deleted ones too, with its live courses and its distinct customers.
+#[derive(Debug, Clone, Queryable)]
+pub struct AdminProduct {
+    pub product: ProductRow,
+    pub course_ids: Vec<Uuid>,
+    pub customer_count: i64,
+}
+
+macro_rules! admin_columns {
+    () => {{
+        let held = diesel::alias!(courses as held);
+        let course_ids = course_products::table
+            .inner_join(held.on(held.field(courses::id).eq(course_products::course_id)))
+            .filter(course_products::product_id.eq(products::id))
+            .filter(held.field(courses::deleted_at).is_null())
+            .select(diesel::dsl::array_agg(course_products::course_id))
+            .single_value();
+        let customers = purchases::table
+            .filter(purchases::product_id.eq(products::id))
+            .select(diesel::dsl::count_distinct(purchases::user_id))
+            .single_value()
+            .assume_not_null();
+        (ProductRow::as_select(), course_ids, customers)
+    }};
+}
+
+type AdminColumns = (ProductRow, Option<Vec<Uuid>>, i64);
+
+impl From<AdminColumns> for AdminProduct {
+    fn from((product, course_ids, customer_count): AdminColumns) -> Self {
+        Self { product, course_ids: course_ids.unwrap_or_default(), customer_count }
+    }
+}
+
+/// A page for the owner, newest first.
+pub fn admin_page(
+    conn: &mut PgConnection,
+    after: Option<Cursor<DateTime<Utc>>>,
+    limit: i64,
+) -> QueryResult<Vec<AdminProduct>> {
+    let mut query = products::table.select(admin_columns!()).filter(products::deleted_at.is_null()).into_boxed();
+    if let Some(Cursor { key, id, .. }) = after {
+        query = query.filter(products::created_at.lt(key).or(products::created_at.eq(key).and(products::id.lt(id))));
+    }
+    let rows: Vec<AdminColumns> =
+        query.order((products::created_at.desc(), products::id.desc())).limit(limit).load(conn)?;
+    Ok(rows.into_iter().map(AdminProduct::from).collect())
+}
+
+/// Any product, for the owner.
+pub fn admin_find(conn: &mut PgConnection, id: Uuid) -> QueryResult<AdminProduct> {
+    products::table.find(id).select(admin_columns!()).first::<AdminColumns>(conn).map(AdminProduct::from)
+}
+
+/// Writes a new product, without its courses.
+pub fn insert(conn: &mut PgConnection, new: &NewProduct) -> QueryResult<Uuid> {
+    diesel::insert_into(products::table).values(new).returning(products::id).get_result(conn)
+}
+
+/// Changes a product that is not deleted. An empty change only checks that it is there.
+pub fn update(conn: &mut PgConnection, id: Uuid, changes: &ProductChanges) -> QueryResult<()> {
+    let live = products::table.filter(products::id.eq(id).and(products::deleted_at.is_null()));
+    if changes.is_empty() {
+        return live.select(products::id).for_update().first::<Uuid>(conn).map(drop);
+    }
+    diesel::update(live).set(changes).returning(products::id).get_result::<Uuid>(conn).map(drop)
+}
+
+/// Takes a product out of sight and of sale; buyers keep what they bought.
+pub fn soft_delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
+    let live = products::table.filter(products::id.eq(id).and(products::deleted_at.is_null()));
+    diesel::update(live).set(products::deleted_at.eq(now)).returning(products::id).get_result::<Uuid>(conn).map(drop)
+}

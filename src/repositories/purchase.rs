@@ -1,0 +1,96 @@
+//! `purchases`: what was paid or claimed.
+
+use chrono::{DateTime, Utc};
+use diesel::dsl::exists;
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::domain::cursor::Cursor;
+use crate::schema::purchases;
+
+/// A purchase.
+#[derive(Debug, Clone, HasQuery)]
+#[diesel(table_name = purchases)]
+pub struct PurchaseRow {
+    pub id: Uuid,
+    pub user_id: Uuid,
+    pub product_id: Uuid,
+    pub product_details: serde_json::Value,
+    pub subtotal_in_cents: i32,
+    pub discount_in_cents: i32,
+    pub price_paid_in_cents: i32,
+    pub refunded_in_cents: i32,
+    pub currency: String,
+    pub stripe_payment_intent_id: Option<String>,
+    pub receipt_url: Option<String>,
+    pub refunded_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A purchase to be.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = purchases)]
+pub struct NewPurchase {
+    pub user_id: Uuid,
+    pub product_id: Uuid,
+    pub product_details: serde_json::Value,
+    pub subtotal_in_cents: i32,
+    pub discount_in_cents: i32,
+    pub price_paid_in_cents: i32,
+    pub currency: String,
+    pub checkout_id: Option<Uuid>,
+    pub stripe_session_id: Option<String>,
+    pub stripe_payment_intent_id: Option<String>,
+    pub flags: Vec<String>,
+}
+
+/// What is learned from Stripe after the payment. `None` keeps what is known.
+#[derive(Debug, Clone, AsChangeset)]
+#[diesel(table_name = purchases)]
+pub struct PaymentFacts {
+    pub receipt_url: Option<String>,
+    pub card_country: Option<String>,
+}
+
+/// Writes a new purchase.
+pub fn insert(conn: &mut PgConnection, new: &NewPurchase) -> QueryResult<Uuid> {
+    diesel::insert_into(purchases::table).values(new).returning(purchases::id).get_result(conn)
+}
+
+/// Whether this person holds the product: bought or claimed, and not refunded in full.
+pub fn is_owned(conn: &mut PgConnection, user_id: Uuid, product_id: Uuid) -> QueryResult<bool> {
+    let held = purchases::table
+        .filter(purchases::user_id.eq(user_id).and(purchases::product_id.eq(product_id)))
+        .filter(purchases::refunded_at.is_null());
+    diesel::select(exists(held)).get_result(conn)
+}
+
+/// A page of somebody's history, newest first.
+pub fn page_of_user(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    after: Option<Cursor<DateTime<Utc>>>,
+    limit: i64,
+) -> QueryResult<Vec<PurchaseRow>> {
+    let mut query = PurchaseRow::query().filter(purchases::user_id.eq(user_id)).into_boxed();
+    if let Some(Cursor { key, id, .. }) = after {
+        query = query.filter(purchases::created_at.lt(key).or(purchases::created_at.eq(key).and(purchases::id.lt(id))));
+    }
+    query.order((purchases::created_at.desc(), purchases::id.desc())).limit(limit).load(conn)
+}
+
+/// A purchase of this person.
+pub fn find_of_user(conn: &mut PgConnection, id: Uuid, user_id: Uuid) -> QueryResult<PurchaseRow> {
+    PurchaseRow::query().filter(purchases::id.eq(id).and(purchases::user_id.eq(user_id))).first(conn)
+}
+
+/// Any purchase.
+pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<PurchaseRow> {
+    PurchaseRow::query().filter(purchases::id.eq(id)).first(conn)
+}
+
+/// Records what Stripe knows of the payment.
+pub fn record_payment(conn: &mut PgConnection, id: Uuid, facts: &PaymentFacts) -> QueryResult<()> {
+    diesel::update(purchases::table.find(id)).set(facts).execute(conn).map(drop)
+}

@@ -1,0 +1,100 @@
+//! `users`: people, as far as the store needs to know them.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::domain::enums::UserRole;
+use crate::schema::users;
+
+/// A person, or the tombstone of one.
+#[derive(Debug, Clone, HasQuery)]
+#[diesel(table_name = users)]
+pub struct UserRow {
+    pub id: Uuid,
+    pub clerk_user_id: String,
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub image_url: Option<String>,
+    pub role: UserRole,
+    pub deleted_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What Clerk says about a person, and as of when.
+#[derive(Debug, Clone, Insertable, AsChangeset)]
+#[diesel(table_name = users, treat_none_as_null = true)]
+pub struct ClerkFacts {
+    pub clerk_user_id: String,
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub image_url: Option<String>,
+    pub clerk_updated_at: Option<DateTime<Utc>>,
+}
+
+/// The person behind a token; a deleted one is returned too, so that the caller can refuse.
+pub fn find_by_clerk_id(conn: &mut PgConnection, clerk_user_id: &str) -> QueryResult<Option<UserRow>> {
+    UserRow::query().filter(users::clerk_user_id.eq(clerk_user_id)).first(conn).optional()
+}
+
+/// The person behind a valid token that was never seen before. Two requests at once provision one row.
+pub fn provision(conn: &mut PgConnection, clerk_user_id: &str) -> QueryResult<UserRow> {
+    diesel::insert_into(users::table)
+        .values(users::clerk_user_id.eq(clerk_user_id))
+        .on_conflict(users::clerk_user_id)
+        .do_nothing()
+        .execute(conn)?;
+    UserRow::query().filter(users::clerk_user_id.eq(clerk_user_id)).first(conn)
+}
+
+/// Takes over what Clerk says, unless something newer is known or the person was deleted.
+pub fn upsert_from_clerk(conn: &mut PgConnection, facts: &ClerkFacts) -> QueryResult<()> {
+    use diesel::upsert::excluded;
+    let is_newer = users::clerk_updated_at
+        .is_null()
+        .or(users::clerk_updated_at.lt(excluded(users::clerk_updated_at)))
+        .assume_not_null();
+    diesel::insert_into(users::table)
+        .values(facts)
+        .on_conflict(users::clerk_user_id)
+        .do_update()
+        .set(facts)
+        .filter(users::deleted_at.is_null().and(is_newer))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Leaves a tombstone, also of somebody who was never seen: a creation that comes late must not revive them.
+pub fn bury(conn: &mut PgConnection, clerk_user_id: &str, at: DateTime<Utc>) -> QueryResult<()> {
+    let tombstone = (
+        users::email.eq(None::<String>),
+        users::name.eq(None::<String>),
+        users::image_url.eq(None::<String>),
+        users::role.eq(UserRole::User),
+        users::deleted_at.eq(at),
+    );
+    diesel::insert_into(users::table)
+        .values((users::clerk_user_id.eq(clerk_user_id), users::deleted_at.eq(at)))
+        .on_conflict(users::clerk_user_id)
+        .do_update()
+        .set(tombstone)
+        .filter(users::deleted_at.is_null())
+        .execute(conn)?;
+    Ok(())
+}
+
+/// Gives a role; provisions the row when it is not there yet.
+pub fn set_role(conn: &mut PgConnection, clerk_user_id: &str, role: UserRole) -> QueryResult<UserRow> {
+    let user = provision(conn, clerk_user_id)?;
+    diesel::update(users::table.find(user.id))
+        .filter(users::deleted_at.is_null())
+        .set(users::role.eq(role))
+        .returning(UserRow::as_returning())
+        .get_result(conn)
+}
+
+/// Locks a person for the length of the transaction: whatever gives or takes access does it first, in one order.
+pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<UserRow> {
+    UserRow::query().filter(users::id.eq(id)).for_no_key_update().first(conn)
+}

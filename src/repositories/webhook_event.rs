@@ -1,0 +1,112 @@
+//! `webhook_events`: the inbox.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::dsl::{exists, now};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::domain::enums::{WebhookEventStatus, WebhookProvider};
+use crate::schema::webhook_events;
+
+/// An event as received.
+#[derive(Debug, Clone, Insertable)]
+#[diesel(table_name = webhook_events)]
+pub struct NewWebhookEvent {
+    pub provider: WebhookProvider,
+    pub event_id: String,
+    #[diesel(column_name = type_)]
+    pub kind: String,
+    pub payload: serde_json::Value,
+}
+
+/// An event to work on.
+#[derive(Debug, Clone, HasQuery)]
+#[diesel(table_name = webhook_events)]
+pub struct WebhookEventRow {
+    pub id: Uuid,
+    pub provider: WebhookProvider,
+    pub event_id: String,
+    #[diesel(column_name = type_)]
+    pub kind: String,
+    pub status: WebhookEventStatus,
+    pub payload: Option<serde_json::Value>,
+    pub attempts: i32,
+}
+
+/// Stores an event, or finds that it is there. One that is still waiting becomes due at once: its sender asks again.
+pub fn store(conn: &mut PgConnection, new: &NewWebhookEvent) -> QueryResult<()> {
+    diesel::insert_into(webhook_events::table)
+        .values(new)
+        .on_conflict((webhook_events::provider, webhook_events::event_id))
+        .do_update()
+        .set(webhook_events::due_at.eq(diesel::dsl::case_when(
+            webhook_events::attempts.eq(0).or(webhook_events::last_error.is_not_null()),
+            now.into_sql::<diesel::sql_types::Timestamptz>(),
+        ).otherwise(webhook_events::due_at)))
+        .filter(webhook_events::status.eq(WebhookEventStatus::Received))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Takes up to `limit` due events in work: nobody else gets them until the lease ends.
+pub fn claim(conn: &mut PgConnection, lease: TimeDelta, limit: i64) -> QueryResult<Vec<WebhookEventRow>> {
+    let due = webhook_events::table
+        .filter(webhook_events::status.eq(WebhookEventStatus::Received).and(webhook_events::due_at.le(now)))
+        .order(webhook_events::due_at)
+        .limit(limit)
+        .select(webhook_events::id)
+        .for_no_key_update()
+        .skip_locked();
+    let ids: Vec<Uuid> = due.load(conn)?;
+    diesel::update(webhook_events::table.filter(webhook_events::id.eq_any(ids)))
+        .set((
+            webhook_events::attempts.eq(webhook_events::attempts + 1),
+            webhook_events::due_at.eq(Utc::now() + lease),
+            webhook_events::last_error.eq(None::<String>),
+        ))
+        .returning(WebhookEventRow::as_returning())
+        .get_results(conn)
+}
+
+/// Locks an event that is still to be handled; `None` when somebody else was faster.
+pub fn lock_received(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<WebhookEventRow>> {
+    WebhookEventRow::query()
+        .filter(webhook_events::id.eq(id).and(webhook_events::status.eq(WebhookEventStatus::Received)))
+        .for_no_key_update()
+        .first(conn)
+        .optional()
+}
+
+/// Marks an event as handled, in the transaction of its effect.
+pub fn finish(conn: &mut PgConnection, id: Uuid, status: WebhookEventStatus) -> QueryResult<()> {
+    diesel::update(webhook_events::table.find(id))
+        .set((
+            webhook_events::status.eq(status),
+            webhook_events::processed_at.eq(now),
+            webhook_events::last_error.eq(None::<String>),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Records a failure: due again at that time, or dead when there is none.
+pub fn fail(conn: &mut PgConnection, id: Uuid, error: &str, again_at: Option<DateTime<Utc>>) -> QueryResult<()> {
+    let waiting = webhook_events::table
+        .filter(webhook_events::id.eq(id).and(webhook_events::status.eq(WebhookEventStatus::Received)));
+    match again_at {
+        Some(at) => diesel::update(waiting)
+            .set((webhook_events::last_error.eq(error), webhook_events::due_at.eq(at)))
+            .execute(conn),
+        None => diesel::update(waiting)
+            .set((webhook_events::last_error.eq(error), webhook_events::status.eq(WebhookEventStatus::Dead)))
+            .execute(conn),
+    }
+    .map(drop)
+}
+
+/// Whether any event has waited longer than this.
+pub fn lags(conn: &mut PgConnection, since: DateTime<Utc>) -> QueryResult<bool> {
+    let late = webhook_events::table
+        .filter(webhook_events::status.eq(WebhookEventStatus::Received).and(webhook_events::created_at.lt(since)));
+    diesel::select(exists(late)).get_result(conn)
+}
