@@ -111,10 +111,10 @@ impl KeyStore {
             }
             return Ok(key);
         }
-        if self.0.may_fetch() {
-            if let Err(error) = self.spawn_refresh().await {
-                tracing::error!(%error, "the task that fetches the signing keys ended early");
-            }
+        if self.0.may_fetch()
+            && let Err(error) = self.spawn_refresh().await
+        {
+            tracing::error!(%error, "the task that fetches the signing keys ended early");
         }
         self.0.known(kid).ok_or_else(|| match self.0.is_cold() {
             true => KeyError::Unavailable,
