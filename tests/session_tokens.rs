@@ -425,7 +425,11 @@ async fn known_keys_outlive_every_failure_of_the_key_set() {
     let genuine = token(&clerk, json!({}));
     let unknown = token_with_header(&clerk, json!({ "kid": "ins_unknown" }));
     verifier.verify(&genuine).await.unwrap();
-    let huge = format!(r#"{{"keys":[],"padding":"{}"}}"#, "x".repeat(300 * 1024));
+    // Usable but for its length: were it taken, the genuine token's key would be gone.
+    let mut huge = clerk.jwks();
+    huge["keys"][0]["kid"] = json!("ins_other");
+    huge["padding"] = json!("x".repeat(300 * 1024));
+    let huge = huge.to_string();
     let broken = [
         "",
         "<html>",
