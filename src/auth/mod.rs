@@ -1,4 +1,6 @@
-//! Who is asking: Clerk session tokens and the keys that prove them.
+//! Who is asking: Clerk session tokens, the keys that prove them, and the extractors that handlers name.
 
+pub mod extractors;
 pub mod keys;
+pub mod policy;
 pub mod token;

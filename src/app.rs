@@ -1,0 +1,137 @@
+//! The state that handlers share, and the one assembly of routes and middleware for production and tests alike.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_cors::Cors;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
+use actix_web::http::header;
+use actix_web::middleware::{Compress, NormalizePath, TrailingSlash, from_fn};
+use actix_web::{App, Error, web};
+use tokio::sync::{Mutex, Notify};
+use tracing_actix_web::TracingLogger;
+use utoipa_actix_web::AppExt;
+use uuid::Uuid;
+
+use crate::auth::token::{Verifier, VerifierConfig};
+use crate::config::Config;
+use crate::db::Db;
+use crate::http::request_id::{self, RequestSpan, X_REQUEST_ID};
+use crate::http::{methods, problems};
+use crate::openapi::{self, PathTable};
+use crate::problem::{Code, Problem};
+use crate::providers::stripe::Stripe;
+use crate::router;
+
+/// What every handler can reach. Cheap to clone.
+#[derive(Clone)]
+pub struct AppState(Arc<Inner>);
+
+/// The parts of [`AppState`].
+pub struct Inner {
+    pub config: Config,
+    pub db: Db,
+    pub verifier: Verifier,
+    pub stripe: Stripe,
+    /// Rung when an event or a job was committed, so that a worker need not wait for its next look.
+    pub work_waiting: Notify,
+    /// Rung when a checkout changed, for those who wait for one.
+    pub checkout_changed: Notify,
+    checkout_locks: Vec<Mutex<()>>,
+}
+
+impl std::ops::Deref for AppState {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+/// One client for all calls out: it pools connections, follows no redirects and never waits for ever.
+const OUTBOUND_TIMEOUT: Duration = Duration::from_secs(15);
+const OUTBOUND_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+impl AppState {
+    /// Puts the parts together. Nothing is connected yet.
+    ///
+    /// # Errors
+    /// When the TLS part of the HTTP client cannot be set up.
+    pub fn new(config: Config) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .timeout(OUTBOUND_TIMEOUT)
+            .connect_timeout(OUTBOUND_CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("lectern/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        let verifier = VerifierConfig {
+            issuer: config.clerk.issuer.clone(),
+            jwks_url: config.clerk.jwks_url.clone(),
+            authorized_parties: config.clerk.authorized_parties.clone(),
+            require_azp: false,
+        };
+        Ok(Self(Arc::new(Inner {
+            db: Db::new(&config.database_url, config.database_pool_size),
+            verifier: Verifier::new(verifier, http.clone()),
+            stripe: Stripe::new(&config.stripe, http),
+            work_waiting: Notify::new(),
+            checkout_changed: Notify::new(),
+            checkout_locks: (0..64).map(|_| Mutex::new(())).collect(),
+            config,
+        })))
+    }
+
+    /// The lock under which this instance talks to Stripe about a checkout. Other instances are held back by
+    /// the idempotency key alone.
+    pub fn checkout_lock(&self, id: Uuid) -> Option<&Mutex<()>> {
+        let slot = usize::from(id.as_bytes()[0]) % self.checkout_locks.len();
+        self.checkout_locks.get(slot)
+    }
+}
+
+/// The application: every route and all middleware, outermost last.
+pub fn app(
+    state: AppState,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody>,
+        Error = Error,
+        InitError = (),
+    >,
+> {
+    let (app, paths) = App::new().into_utoipa_app().configure(router::routes).split_for_parts();
+    let document = openapi::document(paths, &state.config.public_url);
+    let cors = cors(&state.config);
+    app.app_data(web::Data::new(state))
+        .app_data(web::Data::new(PathTable::new(&document)))
+        .app_data(web::PathConfig::default().error_handler(|_, _| Problem::new(Code::NotFound).into()))
+        .configure(|config| openapi::serve(config, document))
+        .default_service(web::to(problems::unmatched))
+        .wrap(from_fn(methods::head_as_get))
+        .wrap(Compress::default())
+        .wrap(cors)
+        .wrap(NormalizePath::new(TrailingSlash::Trim))
+        .wrap(from_fn(problems::render))
+        .wrap(TracingLogger::<RequestSpan>::new())
+        .wrap(from_fn(request_id::assign))
+}
+
+fn cors(config: &Config) -> Cors {
+    let origins = config.cors_origins.clone();
+    Cors::default()
+        .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| origins.allows(origin)))
+        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allow_any_header()
+        .expose_headers([
+            header::ETAG,
+            header::LINK,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            X_REQUEST_ID,
+        ])
+        .max_age(3600)
+}

@@ -1,0 +1,135 @@
+//! A handler's signature is its permission: [`CurrentUser`], [`MaybeUser`] or [`Admin`].
+
+use std::future::Future;
+use std::pin::Pin;
+
+use actix_web::dev::Payload;
+use actix_web::http::header;
+use actix_web::{FromRequest, HttpRequest, web};
+use uuid::Uuid;
+
+use super::token::TokenError;
+use crate::app::AppState;
+use crate::domain::enums::UserRole;
+use crate::problem::{Code, Problem};
+use crate::repositories::user::{self, UserRow};
+
+/// Somebody with a valid session token. The row is read for every request, so a role or a deletion counts at once.
+#[derive(Debug, Clone)]
+pub struct CurrentUser {
+    pub row: UserRow,
+    /// Whether another person acts as this one (Clerk's `act` claim).
+    pub impersonated: bool,
+}
+
+impl CurrentUser {
+    /// Our id, not Clerk's.
+    pub const fn id(&self) -> Uuid {
+        self.row.id
+    }
+
+    /// Whether this is the store's owner.
+    pub const fn is_admin(&self) -> bool {
+        matches!(self.row.role, UserRole::Admin)
+    }
+
+    /// Refuses what costs money while somebody else acts as this person.
+    ///
+    /// # Errors
+    /// 403 `impersonation-forbidden`.
+    pub const fn in_person(&self) -> Result<(), Problem> {
+        if self.impersonated { Err(Problem::new(Code::ImpersonationForbidden)) } else { Ok(()) }
+    }
+}
+
+/// Anybody: without a token anonymous, with a bad one refused.
+#[derive(Debug, Clone)]
+pub struct MaybeUser(pub Option<CurrentUser>);
+
+/// The store's owner, by the role in the database.
+#[derive(Debug, Clone)]
+pub struct Admin(pub CurrentUser);
+
+type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
+impl FromRequest for CurrentUser {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move {
+            authenticate(&request).await?.ok_or_else(|| Problem::new(Code::Unauthenticated))
+        })
+    }
+}
+
+impl FromRequest for MaybeUser {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        Box::pin(async move { authenticate(&request).await.map(Self) })
+    }
+}
+
+impl FromRequest for Admin {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let user = CurrentUser::from_request(request, payload);
+        Box::pin(async move {
+            let user = user.await?;
+            if user.is_admin() { Ok(Self(user)) } else { Err(Problem::new(Code::Forbidden)) }
+        })
+    }
+}
+
+/// The person behind the `Authorization` header, provisioned on first sight; `None` without the header.
+async fn authenticate(request: &HttpRequest) -> Result<Option<CurrentUser>, Problem> {
+    let Some(token) = bearer(request)? else {
+        return Ok(None);
+    };
+    let state = request.app_data::<web::Data<AppState>>().ok_or_else(|| Problem::internal("no state"))?;
+    let claims = state.verifier.verify(&token).await.map_err(refusal)?;
+    let impersonated = claims.impersonated();
+    let row = state
+        .db
+        .read(move |conn| match user::find_by_clerk_id(conn, &claims.sub)? {
+            Some(row) => Ok(row),
+            None => Ok(user::provision(conn, &claims.sub)?),
+        })
+        .await?;
+    if row.deleted_at.is_some() {
+        return Err(Problem::new(Code::AccountDeleted));
+    }
+    Ok(Some(CurrentUser { row, impersonated }))
+}
+
+/// The token of `Authorization: Bearer` (RFC 6750); no other place is looked at.
+fn bearer(request: &HttpRequest) -> Result<Option<String>, Problem> {
+    let mut headers = request.headers().get_all(header::AUTHORIZATION);
+    let (Some(value), None) = (headers.next(), headers.next()) else {
+        let absent = !request.headers().contains_key(header::AUTHORIZATION);
+        return if absent { Ok(None) } else { Err(Problem::new(Code::Unauthenticated)) };
+    };
+    let (scheme, token) = value.to_str().ok().and_then(|value| value.split_once(' ')).unwrap_or_default();
+    if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() {
+        Ok(Some(token.trim().to_owned()))
+    } else {
+        Err(Problem::new(Code::Unauthenticated))
+    }
+}
+
+fn refusal(error: TokenError) -> Problem {
+    match error {
+        TokenError::Invalid(reason) => {
+            tracing::info!(reason, "session token refused");
+            Problem::new(Code::Unauthenticated)
+        }
+        TokenError::SessionPending => Problem::new(Code::SessionPending),
+        TokenError::KeysUnavailable => Problem::unavailable(Code::IdentityProviderUnavailable, 5),
+    }
+}
