@@ -35,8 +35,10 @@ pub struct Inner {
     pub db: Db,
     pub verifier: Verifier,
     pub stripe: Stripe,
-    /// Rung when an event or a job was committed, so that a worker need not wait for its next look.
-    pub work_waiting: Notify,
+    /// Rung when an event was committed, so that the worker need not wait for its next look.
+    pub inbox_waiting: Notify,
+    /// Rung when a job was committed.
+    pub outbox_waiting: Notify,
     /// Rung when a checkout changed, for those who wait for one.
     pub checkout_changed: Notify,
     checkout_locks: Vec<Mutex<()>>,
@@ -76,7 +78,8 @@ impl AppState {
             db: Db::new(&config.database_url, config.database_pool_size),
             verifier: Verifier::new(verifier, http.clone()),
             stripe: Stripe::new(&config.stripe, http),
-            work_waiting: Notify::new(),
+            inbox_waiting: Notify::new(),
+            outbox_waiting: Notify::new(),
             checkout_changed: Notify::new(),
             checkout_locks: (0..64).map(|_| Mutex::new(())).collect(),
             config,

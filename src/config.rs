@@ -123,14 +123,14 @@ impl Config {
                 jwks_url: vars.optional_url("CLERK_JWKS_URL").unwrap_or_else(|| format!("{issuer}/.well-known/jwks.json")),
                 issuer,
                 authorized_parties: vars.required_list("CLERK_AUTHORIZED_PARTIES", |party| Some(party.to_owned())),
-                webhook_secrets: vars.required_list("CLERK_WEBHOOK_SECRETS", |secret| StandardSecret::parse(secret).ok()),
+                webhook_secrets: vars.required_list("CLERK_WEBHOOK_SECRETS", |secret| secret.parse::<StandardSecret>().ok()),
             },
             stripe: StripeConfig {
                 secret_key: vars.required_with("STRIPE_SECRET_KEY", "a Stripe secret key, sk_... or rk_...", |key| {
                     key.starts_with("sk_") || key.starts_with("rk_")
                 }).into(),
                 api_url: vars.optional_url("STRIPE_API_URL").unwrap_or_else(|| "https://api.stripe.com".to_owned()),
-                webhook_secrets: vars.required_list("STRIPE_WEBHOOK_SECRETS", |secret| StripeSecret::parse(secret).ok()),
+                webhook_secrets: vars.required_list("STRIPE_WEBHOOK_SECRETS", |secret| secret.parse::<StripeSecret>().ok()),
             },
             currency: vars
                 .parsed("CURRENCY", "a three-letter ISO 4217 code that Stripe charges in, such as usd")

@@ -24,4 +24,5 @@ pub mod router;
 pub mod schema;
 pub mod server;
 pub mod telemetry;
+pub mod tls;
 pub mod webhooks;

@@ -4,6 +4,7 @@ pub mod cursor;
 pub mod enums;
 pub mod image_url;
 pub mod money;
+pub mod progress;
 pub mod text;
 pub mod time;
 pub mod video_id;

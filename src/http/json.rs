@@ -1,4 +1,4 @@
-//! The extractor of JSON bodies: media type, size, syntax, shape and bounds, each with its own answer.
+//! The extractors of bodies: media type, size, syntax, shape and bounds, each with its own answer.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -15,11 +15,17 @@ use crate::problem::{Code, FieldError, Problem};
 /// The most that a JSON body may weigh, in bytes.
 pub const JSON_LIMIT: usize = 64 * 1024;
 
+/// The most that a webhook's body may weigh, in bytes.
+pub const WEBHOOK_LIMIT: usize = 512 * 1024;
+
 /// A body that was parsed and checked: 415, 413, 400 and 422 are answered before the handler runs.
 pub struct Json<T>(pub T);
 
 /// A JSON merge patch (RFC 7396): as [`Json`], and `application/merge-patch+json` is accepted too.
 pub struct MergePatch<T>(pub T);
+
+/// A webhook's body, byte for byte, of any media type but not compressed: what was signed is what came.
+pub struct RawBody(pub web::Bytes);
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
@@ -44,14 +50,25 @@ impl<T: DeserializeOwned + Validate<Context = ()> + 'static> FromRequest for Mer
     }
 }
 
-/// The raw body, at most `limit` bytes, of one of the media types; compressed ones are refused.
-pub fn read(
+impl FromRequest for RawBody {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let body = read(request, payload, &[], WEBHOOK_LIMIT);
+        Box::pin(async move { body.await.map(Self) })
+    }
+}
+
+/// The raw body, at most `limit` bytes, of one of the media types (or of any, when none is named).
+fn read(
     request: &HttpRequest,
     payload: &mut Payload,
     media_types: &[&str],
     limit: usize,
 ) -> impl Future<Output = Result<web::Bytes, Problem>> + 'static {
-    let accepted = media_types.contains(&request.content_type().to_ascii_lowercase().as_str())
+    let media_type = request.content_type().to_ascii_lowercase();
+    let accepted = (media_types.is_empty() || media_types.contains(&media_type.as_str()))
         && !request.headers().contains_key(header::CONTENT_ENCODING);
     let body = accepted.then(|| web::Payload::from_request(request, payload).into_inner());
     let length = content_length(request);

@@ -4,6 +4,7 @@ pub mod json;
 pub mod methods;
 pub mod page;
 pub mod patch;
+pub mod prefer;
 pub mod problems;
 pub mod query;
 pub mod request_id;

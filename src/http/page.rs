@@ -2,17 +2,35 @@
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
-use serde::Serialize;
+use garde::Validate;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
 use crate::problem::{Code, Problem};
 
+/// Which page of a list in its one order.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// How many rows at most.
+    #[garde(range(min = 1, max = 100))]
+    #[serde(default = "default_limit")]
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    pub limit: u8,
+    /// `nextCursor` of the page before.
+    #[garde(skip)]
+    pub cursor: Option<String>,
+}
+
 /// How many rows a page has when nothing is said.
-pub const DEFAULT_LIMIT: u8 = 20;
+pub const fn default_limit() -> u8 {
+    20
+}
 
 /// A page of a list.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,8 +69,9 @@ impl<T: Serialize> Page<T> {
     }
 
     /// 200 with the page, and a `Link` to the next one: the same address with another cursor.
-    pub fn to_response(&self, request: &HttpRequest) -> HttpResponse {
+    pub fn to_response(&self, request: &HttpRequest, cache_control: &'static str) -> HttpResponse {
         let mut response = HttpResponse::Ok();
+        response.insert_header((header::CACHE_CONTROL, cache_control));
         if let Some(cursor) = &self.next_cursor {
             let kept = form_urlencoded::parse(request.query_string().as_bytes()).filter(|(name, _)| name != "cursor");
             let query = form_urlencoded::Serializer::new(String::new())

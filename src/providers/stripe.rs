@@ -46,18 +46,19 @@ pub struct Stripe {
 }
 
 /// What is sold and how, as frozen on the checkout's row: the same row always makes the same request.
-pub struct NewSession<'a> {
+#[derive(Debug, Clone)]
+pub struct NewSession {
     pub checkout_id: Uuid,
-    pub name: &'a str,
-    pub description: &'a str,
+    pub name: String,
+    pub description: String,
     /// Shown by Stripe when it is an absolute https URL.
-    pub image_url: &'a str,
+    pub image_url: String,
     /// What is charged, in the currency's smallest unit.
     pub total_in_cents: i32,
-    pub currency: &'a Currency,
+    pub currency: Currency,
     pub ui_mode: CheckoutUiMode,
-    pub return_url: &'a str,
-    pub customer_email: Option<&'a str>,
+    pub return_url: String,
+    pub customer_email: Option<String>,
     pub expires_at: DateTime<Utc>,
 }
 
@@ -148,7 +149,7 @@ impl Stripe {
     ///
     /// # Errors
     /// As [`StripeError`] says.
-    pub async fn create_checkout_session(&self, new: &NewSession<'_>) -> Result<CheckoutSession, StripeError> {
+    pub async fn create_checkout_session(&self, new: &NewSession) -> Result<CheckoutSession, StripeError> {
         let metadata = HashMap::from([(CHECKOUT_ID.to_owned(), new.checkout_id.to_string())]);
         let mut payment = CreateCheckoutSessionPaymentIntentData::new();
         payment.metadata = Some(metadata.clone());
@@ -163,18 +164,18 @@ impl Stripe {
             .adaptive_pricing(pricing)
             .expires_at(new.expires_at.timestamp())
             .line_items([line_item(new)]);
-        if let Some(email) = new.customer_email {
+        if let Some(email) = &new.customer_email {
             request = request.customer_email(email);
         }
         let request = match new.ui_mode {
             CheckoutUiMode::Embedded => {
-                request.ui_mode(CheckoutSessionUiMode::EmbeddedPage).return_url(new.return_url)
+                request.ui_mode(CheckoutSessionUiMode::EmbeddedPage).return_url(&new.return_url)
             }
-            CheckoutUiMode::Elements => request.ui_mode(CheckoutSessionUiMode::Elements).return_url(new.return_url),
+            CheckoutUiMode::Elements => request.ui_mode(CheckoutSessionUiMode::Elements).return_url(&new.return_url),
             CheckoutUiMode::Hosted => request
                 .ui_mode(CheckoutSessionUiMode::HostedPage)
-                .success_url(new.return_url)
-                .cancel_url(new.return_url),
+                .success_url(&new.return_url)
+                .cancel_url(&new.return_url),
         };
         self.post(&request, &format!("checkout-{}", new.checkout_id)).await.map(CheckoutSession::from)
     }
@@ -341,10 +342,10 @@ fn refusal(status: StatusCode, body: &[u8]) -> StripeError {
     StripeError::Refused { status: status.as_u16(), code: detail.code.or(detail.kind).unwrap_or_default() }
 }
 
-fn line_item(new: &NewSession<'_>) -> CreateCheckoutSessionLineItems {
-    let mut product = CreateCheckoutSessionLineItemsPriceDataProductData::new(new.name);
-    product.description = Some(new.description.to_owned());
-    product.images = new.image_url.starts_with("https://").then(|| vec![new.image_url.to_owned()]);
+fn line_item(new: &NewSession) -> CreateCheckoutSessionLineItems {
+    let mut product = CreateCheckoutSessionLineItemsPriceDataProductData::new(&new.name);
+    product.description = Some(new.description.clone());
+    product.images = new.image_url.starts_with("https://").then(|| vec![new.image_url.clone()]);
     let currency = new.currency.as_str().parse().unwrap_or_else(|never| match never {});
     let mut price = CreateCheckoutSessionLineItemsPriceData::new::<stripe_types::Currency>(currency);
     price.unit_amount = Some(new.total_in_cents.into());

@@ -116,3 +116,20 @@ pub fn forget_email(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<()> {
         .execute(conn)
         .map(drop)
 }
+
+/// The checkout behind a session: by the session's id, or by the id that the session carries.
+pub fn find_id_of_session(
+    conn: &mut PgConnection,
+    session_id: &str,
+    checkout_id: Option<Uuid>,
+) -> QueryResult<Option<Uuid>> {
+    let known = checkouts::table
+        .filter(checkouts::stripe_session_id.eq(session_id))
+        .select(checkouts::id)
+        .first(conn)
+        .optional()?;
+    match (known, checkout_id) {
+        (None, Some(id)) => checkouts::table.find(id).select(checkouts::id).first(conn).optional(),
+        (known, _) => Ok(known),
+    }
+}

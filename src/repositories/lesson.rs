@@ -177,3 +177,10 @@ pub fn find_in_course(
         .bind::<Bool, _>(all)
         .get_result(conn)
 }
+
+impl LessonInCourse {
+    /// Whether the lesson counts toward progress: public section, and public or preview itself.
+    pub fn counts(&self) -> bool {
+        self.section_status == CourseSectionStatus::Public && self.status != LessonStatus::Private
+    }
+}

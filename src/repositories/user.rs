@@ -66,22 +66,20 @@ pub fn upsert_from_clerk(conn: &mut PgConnection, facts: &ClerkFacts) -> QueryRe
 }
 
 /// Leaves a tombstone, also of somebody who was never seen: a creation that comes late must not revive them.
-pub fn bury(conn: &mut PgConnection, clerk_user_id: &str, at: DateTime<Utc>) -> QueryResult<()> {
-    let tombstone = (
-        users::email.eq(None::<String>),
-        users::name.eq(None::<String>),
-        users::image_url.eq(None::<String>),
-        users::role.eq(UserRole::User),
-        users::deleted_at.eq(at),
-    );
-    diesel::insert_into(users::table)
-        .values((users::clerk_user_id.eq(clerk_user_id), users::deleted_at.eq(at)))
-        .on_conflict(users::clerk_user_id)
-        .do_update()
-        .set(tombstone)
+/// Returns the person's id.
+pub fn bury(conn: &mut PgConnection, clerk_user_id: &str, at: DateTime<Utc>) -> QueryResult<Uuid> {
+    let user = provision(conn, clerk_user_id)?;
+    diesel::update(users::table.find(user.id))
         .filter(users::deleted_at.is_null())
+        .set((
+            users::email.eq(None::<String>),
+            users::name.eq(None::<String>),
+            users::image_url.eq(None::<String>),
+            users::role.eq(UserRole::User),
+            users::deleted_at.eq(at),
+        ))
         .execute(conn)?;
-    Ok(())
+    Ok(user.id)
 }
 
 /// Gives a role; provisions the row when it is not there yet.

@@ -6,14 +6,15 @@ use diesel::sql_types::{BigInt, Nullable, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
+use crate::repositories::course::CourseRow;
 use crate::schema::{courses, user_course_access};
 
-/// Whether the course is there, and whether this person may open it.
-pub fn check(conn: &mut PgConnection, user_id: Uuid, course_id: Uuid) -> QueryResult<bool> {
+/// A course that is not deleted, and whether this person may open it.
+pub fn course_for(conn: &mut PgConnection, user_id: Uuid, course_id: Uuid) -> QueryResult<(CourseRow, bool)> {
     let access = user_course_access::table.filter(user_course_access::user_id.eq(user_id));
     courses::table
         .filter(courses::id.eq(course_id).and(courses::deleted_at.is_null()))
-        .select(exists(access.filter(user_course_access::course_id.eq(courses::id))))
+        .select((CourseRow::as_select(), exists(access.filter(user_course_access::course_id.eq(courses::id)))))
         .first(conn)
 }
 

@@ -33,17 +33,14 @@ pub struct WebhookEventRow {
     pub attempts: i32,
 }
 
-/// Stores an event, or finds that it is there. One that is still waiting becomes due at once: its sender asks again.
+/// Stores an event, or finds that it is there. One that failed and waits becomes due at once: its sender asks again.
 pub fn store(conn: &mut PgConnection, new: &NewWebhookEvent) -> QueryResult<()> {
     diesel::insert_into(webhook_events::table)
         .values(new)
         .on_conflict((webhook_events::provider, webhook_events::event_id))
         .do_update()
-        .set(webhook_events::due_at.eq(diesel::dsl::case_when(
-            webhook_events::attempts.eq(0).or(webhook_events::last_error.is_not_null()),
-            now.into_sql::<diesel::sql_types::Timestamptz>(),
-        ).otherwise(webhook_events::due_at)))
-        .filter(webhook_events::status.eq(WebhookEventStatus::Received))
+        .set(webhook_events::due_at.eq(now))
+        .filter(webhook_events::status.eq(WebhookEventStatus::Received).and(webhook_events::last_error.is_not_null()))
         .execute(conn)
         .map(drop)
 }
@@ -77,13 +74,13 @@ pub fn lock_received(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<We
         .optional()
 }
 
-/// Marks an event as handled, in the transaction of its effect.
-pub fn finish(conn: &mut PgConnection, id: Uuid, status: WebhookEventStatus) -> QueryResult<()> {
+/// Marks an event as handled, in the transaction of its effect. `note` says why one was ignored.
+pub fn finish(conn: &mut PgConnection, id: Uuid, status: WebhookEventStatus, note: Option<&str>) -> QueryResult<()> {
     diesel::update(webhook_events::table.find(id))
         .set((
             webhook_events::status.eq(status),
             webhook_events::processed_at.eq(now),
-            webhook_events::last_error.eq(None::<String>),
+            webhook_events::last_error.eq(note),
         ))
         .execute(conn)
         .map(drop)

@@ -1,0 +1,204 @@
+//! The command line: one binary, a word for each thing that an operator does.
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+
+use crate::app::AppState;
+use crate::config::{Config, ConfigErrors};
+use crate::domain::enums::UserRole;
+use crate::repositories::user;
+use crate::{db, openapi, server, telemetry};
+
+/// The backend of a course store.
+#[derive(Parser)]
+#[command(name = "lectern", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a store with everything embedded, for development (also when no command is given)
+    #[cfg(feature = "dev")]
+    Dev(crate::dev::DevOptions),
+    /// Serve the API and work on background jobs, in production
+    Serve {
+        /// Refuse to start when migrations are pending, instead of applying them
+        #[arg(long)]
+        no_migrate: bool,
+        /// Serve the API only
+        #[arg(long)]
+        no_jobs: bool,
+    },
+    /// Work on background jobs only
+    Jobs,
+    /// Look at the database's migrations, apply them, or take them back
+    #[command(subcommand)]
+    Migrate(Migrate),
+    /// Print the OpenAPI document
+    Openapi {
+        /// Compare with the committed openapi/openapi.json instead
+        #[arg(long)]
+        check: bool,
+    },
+    /// Fill an empty database with the demo store
+    Seed,
+    /// Give or take the admin role
+    #[command(subcommand)]
+    Users(Users),
+}
+
+#[derive(Subcommand)]
+enum Migrate {
+    /// List what is pending
+    Status,
+    /// Apply what is pending
+    Up,
+    /// Take back the last ones
+    Down {
+        /// How many
+        count: usize,
+    },
+}
+
+#[derive(Subcommand)]
+enum Users {
+    /// Make somebody an admin
+    Promote { clerk_user_id: String },
+    /// Make an admin an ordinary user
+    Demote { clerk_user_id: String },
+}
+
+/// Done, failed, or told wrongly.
+const USAGE: u8 = 2;
+
+/// Reads the command line and does what it says.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // Variables that are set win over those in the file.
+    dotenvy::dotenv().ok();
+    let done = match cli.command {
+        #[cfg(feature = "dev")]
+        None => crate::dev::run(&crate::dev::DevOptions::default()),
+        #[cfg(not(feature = "dev"))]
+        None => {
+            eprintln!("Say what to do: `lectern serve` starts the server, `lectern --help` lists the rest.");
+            return ExitCode::from(USAGE);
+        }
+        #[cfg(feature = "dev")]
+        Some(Command::Dev(options)) => crate::dev::run(&options),
+        Some(Command::Serve { no_migrate, no_jobs }) => serve(!no_migrate, !no_jobs),
+        Some(Command::Jobs) => jobs(),
+        Some(Command::Migrate(command)) => migrate(&command),
+        Some(Command::Openapi { check }) => print_openapi(check),
+        Some(Command::Seed) => seed(),
+        Some(Command::Users(command)) => set_role(&command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            if error.is::<ConfigErrors>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+        }
+    }
+}
+
+fn config() -> Result<Config, ConfigErrors> {
+    Config::from_variables(|name| std::env::var(name).ok())
+}
+
+fn serve(migrate: bool, with_jobs: bool) -> anyhow::Result<()> {
+    let config = config()?;
+    telemetry::init(config.log_format);
+    let mut conn = db::connect(&config.database_url)?;
+    if migrate {
+        let applied = db::migrate_up(&mut conn)?;
+        tracing::info!(?applied, "migrations are up to date");
+    } else {
+        let pending = db::pending_migrations(&mut conn)?;
+        anyhow::ensure!(pending.is_empty(), "migrations are pending; run `lectern migrate up` first: {}", pending.join(", "));
+    }
+    drop(conn);
+    let listener = server::bind(config.bind_addr)?;
+    tracing::info!(address = %config.bind_addr, public_url = config.public_url, "serving");
+    let state = AppState::new(config)?;
+    runtime()?.block_on(server::run(listener, state, with_jobs))
+}
+
+fn jobs() -> anyhow::Result<()> {
+    let config = config()?;
+    telemetry::init(config.log_format);
+    let state = AppState::new(config)?;
+    runtime()?.block_on(server::run_jobs(state))
+}
+
+/// The runtime of the program; actix's workers have their own.
+///
+/// # Errors
+/// When threads cannot be started.
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot start")
+}
+
+fn migrate(command: &Migrate) -> anyhow::Result<()> {
+    let mut conn = connect()?;
+    match command {
+        Migrate::Status => {
+            let pending = db::pending_migrations(&mut conn)?;
+            println!("{} pending", pending.len());
+            pending.iter().for_each(|name| println!("  {name}"));
+        }
+        Migrate::Up => db::migrate_up(&mut conn)?.iter().for_each(|version| println!("applied {version}")),
+        Migrate::Down { count } => {
+            db::migrate_down(&mut conn, *count)?.iter().for_each(|version| println!("took back {version}"));
+        }
+    }
+    Ok(())
+}
+
+/// A connection for commands that need the database and nothing else.
+fn connect() -> anyhow::Result<diesel::PgConnection> {
+    let url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
+    let url = url.context("DATABASE_URL is missing; it names the database to work on")?;
+    Ok(db::connect(&url.into())?)
+}
+
+fn print_openapi(check: bool) -> anyhow::Result<()> {
+    let served = openapi::to_text(&openapi::committed())?;
+    if !check {
+        print!("{served}");
+        return Ok(());
+    }
+    let committed = std::fs::read_to_string("openapi/openapi.json").context("openapi/openapi.json cannot be read")?;
+    anyhow::ensure!(
+        committed == served,
+        "openapi/openapi.json is not what the server serves; mend it with: cargo run -- openapi > openapi/openapi.json"
+    );
+    Ok(())
+}
+
+fn seed() -> anyhow::Result<()> {
+    let mut conn = connect()?;
+    db::migrate_up(&mut conn)?;
+    let currency = std::env::var("CURRENCY").ok().unwrap_or_else(|| "usd".to_owned());
+    let seeded = crate::demo::seed(&mut conn, &currency)?;
+    println!("{seeded}");
+    Ok(())
+}
+
+fn set_role(command: &Users) -> anyhow::Result<()> {
+    let (id, role) = match command {
+        Users::Promote { clerk_user_id } => (clerk_user_id, UserRole::Admin),
+        Users::Demote { clerk_user_id } => (clerk_user_id, UserRole::User),
+    };
+    let found = user::set_role(&mut connect()?, id, role);
+    let user = found.map_err(|error| match error {
+        diesel::NotFound => anyhow::anyhow!("{id} was deleted; a deleted person has no role"),
+        error => error.into(),
+    })?;
+    println!("{} is {} now", user.clerk_user_id, user.role.label());
+    Ok(())
+}

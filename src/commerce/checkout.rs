@@ -1,0 +1,236 @@
+//! Opening and closing checkouts: the offer is frozen and committed first, then Stripe hears of it, then what it
+//! said is recorded. A crash between any two steps is mended by repeating them.
+
+use chrono::{DurationRound, TimeDelta, Utc};
+use diesel::PgConnection;
+use uuid::Uuid;
+
+use super::fulfil;
+use super::offer::{Discount, Offer, ProductDetails};
+use crate::app::AppState;
+use crate::domain::enums::{CheckoutStatus, CheckoutUiMode};
+use crate::domain::money::Currency;
+use crate::handlers::quote::Quote;
+use crate::jobs::{self, Job};
+use crate::problem::{Code, FieldError, Problem};
+use crate::providers::stripe::{CheckoutSession, NewSession, SessionState, StripeError};
+use crate::repositories::checkout::{self, CheckoutRow, CheckoutWithPurchase, NewCheckout, SessionFacts};
+use crate::repositories::user::{self, UserRow};
+use crate::repositories::{purchase, user_course_access};
+
+/// How long a session stays open, and with it the offer; Stripe allows 30 minutes to 24 hours.
+const LIFETIME: TimeDelta = TimeDelta::hours(12);
+/// A session that ends sooner than this is not handed out again: the buyer needs time to pay.
+const REUSABLE_FOR: TimeDelta = TimeDelta::minutes(10);
+/// Stands for our id in a return URL.
+const CHECKOUT_ID_PLACEHOLDER: &str = "{CHECKOUT_ID}";
+
+/// What a buyer asks for.
+#[derive(Debug, Clone)]
+pub struct Order {
+    pub product_id: Uuid,
+    pub ui_mode: CheckoutUiMode,
+    pub return_url: String,
+    /// What the buyer was shown.
+    pub expected_total_in_cents: Option<i32>,
+}
+
+/// Opens a checkout, or returns the buyer's open one for the same offer.
+///
+/// # Errors
+/// Everything that speaks against the sale (404, 409, 422), and 503 when Stripe does not answer.
+pub async fn open(state: &AppState, buyer: UserRow, order: Order) -> Result<CheckoutWithPurchase, Problem> {
+    let currency = state.config.currency.clone();
+    let row = state.db.transaction(move |conn| begin(conn, &buyer, &order, &currency)).await?;
+    state.outbox_waiting.notify_one();
+    if row.status == CheckoutStatus::Creating { create_at_stripe(state, row.id).await } else { Ok((row, None)) }
+}
+
+/// Freezes the offer, unless the buyer has a checkout of the same one already.
+fn begin(conn: &mut PgConnection, buyer: &UserRow, order: &Order, currency: &Currency) -> Result<CheckoutRow, Problem> {
+    // One buyer's orders come one after the other: of two clicks, the second finds the checkout of the first.
+    let buyer = user::lock(conn, buyer.id)?;
+    let offer = Offer::read(conn, order.product_id, Discount::default(), currency)?;
+    let total = offer.price.total_in_cents;
+    if offer.price.subtotal_in_cents == 0 {
+        return Err(Problem::new(Code::ProductFree));
+    }
+    if purchase::is_owned(conn, buyer.id, order.product_id)? {
+        return Err(Problem::new(Code::AlreadyOwned));
+    }
+    if order.expected_total_in_cents.is_some_and(|expected| expected != total) {
+        let overlap = user_course_access::overlap(conn, buyer.id, &offer.course_ids)?;
+        return Err(Problem::new(Code::PriceChanged).quote(&Quote::new(&offer.price, false, overlap)));
+    }
+    if total < currency.minimum_charge() && total > 0 {
+        return Err(Problem::new(Code::BelowMinimumCharge));
+    }
+    if let Some(live) = checkout::find_live(conn, buyer.id, order.product_id)? {
+        if live.status == CheckoutStatus::Processing || is_same_offer(&live, &offer, order) {
+            return Ok(live);
+        }
+        set_aside(conn, &live)?;
+    }
+    Ok(checkout::insert(conn, &freeze(&buyer, offer, order)?)?)
+}
+
+fn is_same_offer(live: &CheckoutRow, offer: &Offer, order: &Order) -> bool {
+    live.expires_at > Utc::now() + REUSABLE_FOR
+        && live.ui_mode == order.ui_mode
+        && live.return_url == order.return_url
+        && live.subtotal_in_cents == offer.price.subtotal_in_cents
+        && live.total_in_cents == offer.price.total_in_cents
+        && live.currency == offer.price.currency.as_str()
+        && serde_json::to_value(offer.details()).is_ok_and(|details| details == live.product_details)
+        && live.course_ids.iter().flatten().eq(&offer.course_ids)
+}
+
+/// Gives up a checkout for a newer one. Should it be paid all the same, it is fulfilled.
+fn set_aside(conn: &mut PgConnection, live: &CheckoutRow) -> Result<(), Problem> {
+    let facts = SessionFacts { status: Some(CheckoutStatus::Canceled), ..SessionFacts::default() };
+    checkout::record(conn, live.id, &facts)?;
+    Ok(jobs::enqueue(conn, &Job::ExpireCheckout { checkout_id: live.id })?)
+}
+
+fn freeze(buyer: &UserRow, offer: Offer, order: &Order) -> Result<NewCheckout, Problem> {
+    Ok(NewCheckout {
+        user_id: buyer.id,
+        product_id: offer.product.id,
+        ui_mode: order.ui_mode,
+        return_url: order.return_url.clone(),
+        product_details: serde_json::to_value(offer.details()).map_err(Problem::internal)?,
+        subtotal_in_cents: offer.price.subtotal_in_cents,
+        percent_off: offer.price.percent_off,
+        discount_in_cents: offer.price.discount_in_cents,
+        total_in_cents: offer.price.total_in_cents,
+        currency: offer.price.currency.as_str().to_owned(),
+        country: offer.price.country,
+        customer_email: buyer.email.clone(),
+        course_ids: offer.course_ids,
+        // Stripe counts in whole seconds.
+        expires_at: (Utc::now() + LIFETIME).duration_trunc(TimeDelta::seconds(1)).map_err(Problem::internal)?,
+    })
+}
+
+/// Opens the session at Stripe, once: whoever waited for the lock finds it open.
+async fn create_at_stripe(state: &AppState, id: Uuid) -> Result<CheckoutWithPurchase, Problem> {
+    let lock = state.checkout_lock(id).ok_or_else(|| Problem::internal("no lock for a checkout"))?;
+    let _guard = lock.lock().await;
+    let (row, purchase_id) = state.db.read(move |conn| Ok(checkout::find(conn, id)?)).await?;
+    if row.status != CheckoutStatus::Creating {
+        return Ok((row, purchase_id));
+    }
+    match state.stripe.create_checkout_session(&new_session(row)?).await {
+        Ok(session) => {
+            fulfil::settle(state, id, session).await?;
+            state.db.read(move |conn| Ok(checkout::find(conn, id)?)).await
+        }
+        Err(refused @ StripeError::Refused { .. }) => {
+            // Asking again would be refused again: the buyer's next attempt starts afresh.
+            let facts = SessionFacts { status: Some(CheckoutStatus::Failed), ..SessionFacts::default() };
+            state.db.transaction(move |conn| Ok(checkout::record(conn, id, &facts)?)).await?;
+            Err(refused.into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The parameters of a session, all of them from the frozen row, so that a repetition says the same.
+fn new_session(row: CheckoutRow) -> Result<NewSession, Problem> {
+    let details: ProductDetails = serde_json::from_value(row.product_details).map_err(Problem::internal)?;
+    Ok(NewSession {
+        checkout_id: row.id,
+        name: details.name,
+        description: details.description,
+        image_url: details.image_url,
+        total_in_cents: row.total_in_cents,
+        currency: row.currency.parse().map_err(Problem::internal)?,
+        ui_mode: row.ui_mode,
+        return_url: row.return_url.replace(CHECKOUT_ID_PLACEHOLDER, &row.id.to_string()),
+        customer_email: row.customer_email,
+        expires_at: row.expires_at,
+    })
+}
+
+/// Asks Stripe where an open checkout stands and takes the answer over. What Stripe cannot say now, a webhook
+/// will say later, so a failure only means that nothing was learned.
+pub async fn refresh(state: &AppState, row: &CheckoutRow) -> Result<(), Problem> {
+    let Some(session_id) = row.stripe_session_id.as_deref().filter(|_| row.status.is_live()) else {
+        return Ok(());
+    };
+    match state.stripe.retrieve_checkout_session(session_id).await {
+        Ok(session) => fulfil::settle(state, row.id, session).await,
+        Err(error) => {
+            tracing::warn!(%error, checkout_id = %row.id, "a checkout could not be refreshed");
+            Ok(())
+        }
+    }
+}
+
+/// Closes an open checkout at the buyer's wish, at Stripe first: once this returns, nobody can pay it.
+///
+/// # Errors
+/// 409 `checkout-not-open` when it is paid, being paid, or over; 503 when Stripe does not answer.
+pub async fn cancel(state: &AppState, row: CheckoutRow) -> Result<(), Problem> {
+    match row.status {
+        CheckoutStatus::Canceled => return Ok(()),
+        CheckoutStatus::Open | CheckoutStatus::Creating => {}
+        _ => return Err(Problem::new(Code::CheckoutNotOpen)),
+    }
+    if let Some(session_id) = &row.stripe_session_id {
+        match state.stripe.expire_checkout_session(session_id).await {
+            Ok(CheckoutSession { state: SessionState::Expired, .. }) => {}
+            Ok(_) | Err(StripeError::Refused { .. }) => {
+                refresh(state, &row).await?;
+                return Err(Problem::new(Code::CheckoutNotOpen));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    state
+        .db
+        .transaction(move |conn| {
+            let now = checkout::lock(conn, row.id)?;
+            if now.status == CheckoutStatus::Fulfilled {
+                return Err(Problem::new(Code::CheckoutNotOpen));
+            }
+            let facts = SessionFacts { status: Some(CheckoutStatus::Canceled), ..SessionFacts::default() };
+            checkout::record(conn, row.id, &facts)?;
+            if now.stripe_session_id != row.stripe_session_id {
+                // Somebody was opening the session at Stripe just now.
+                jobs::enqueue(conn, &Job::ExpireCheckout { checkout_id: row.id })?;
+            }
+            Ok(())
+        })
+        .await?;
+    state.checkout_changed.notify_waiters();
+    Ok(())
+}
+
+/// Closes the session of a checkout that was given up (a job). A session that was paid meanwhile is fulfilled.
+///
+/// # Errors
+/// When Stripe or the database does not answer.
+pub async fn expire(state: &AppState, id: Uuid) -> Result<(), Problem> {
+    let (row, _) = state.db.read(move |conn| Ok(checkout::find(conn, id)?)).await?;
+    let Some(session_id) = &row.stripe_session_id else { return Ok(()) };
+    let session = match state.stripe.expire_checkout_session(session_id).await {
+        Err(StripeError::Refused { .. }) => state.stripe.retrieve_checkout_session(session_id).await?,
+        answer => answer?,
+    };
+    fulfil::settle(state, id, session).await
+}
+
+/// Refuses to send a buyer to a page that is not the store's.
+///
+/// # Errors
+/// 422 at `/returnUrl`.
+pub fn check_return_url(state: &AppState, return_url: &str) -> Result<(), Problem> {
+    let url = url::Url::parse(return_url).ok();
+    let origin = url.map(|url| url.origin().ascii_serialization());
+    if origin.is_some_and(|origin| state.config.return_origins.allows(&origin)) {
+        return Ok(());
+    }
+    let detail = "must be an absolute URL of one of the store's frontends (RETURN_ORIGINS)";
+    Err(Problem::invalid(vec![FieldError::at("/returnUrl", "foreign-origin", detail)]))
+}

@@ -1,0 +1,7 @@
+//! The use cases that span several tables: offering, selling, giving.
+
+pub mod checkout;
+pub mod claim;
+pub mod fulfil;
+pub mod offer;
+pub mod payment;

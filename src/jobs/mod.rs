@@ -1,0 +1,40 @@
+//! What is done after a commit: events from the inbox and calls to the outside world from the outbox.
+
+pub mod worker;
+
+use diesel::{PgConnection, QueryResult};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::app::AppState;
+use crate::commerce::{checkout, payment};
+use crate::problem::Problem;
+use crate::repositories::job;
+
+/// A call to the outside world. Each may be made more than once and has its effect once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", content = "payload", rename_all = "snake_case")]
+pub enum Job {
+    /// Closes the Stripe session of a checkout that was given up.
+    ExpireCheckout { checkout_id: Uuid },
+    /// Fetches the receipt and the card's country of a purchase.
+    RefreshPayment { purchase_id: Uuid },
+}
+
+/// Writes a job in the transaction that needs it; a worker makes the call after the commit.
+///
+/// # Errors
+/// When the statement fails.
+pub fn enqueue(conn: &mut PgConnection, job: &Job) -> QueryResult<()> {
+    let written = serde_json::to_value(job).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
+    let kind = written.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default();
+    job::insert(conn, kind, &written["payload"])
+}
+
+/// Makes the call.
+async fn perform(state: &AppState, job: Job) -> Result<(), Problem> {
+    match job {
+        Job::ExpireCheckout { checkout_id } => checkout::expire(state, checkout_id).await,
+        Job::RefreshPayment { purchase_id } => payment::refresh(state, purchase_id).await,
+    }
+}

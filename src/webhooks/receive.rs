@@ -1,0 +1,103 @@
+//! The doors: verify the raw bytes, store the event in the inbox, commit, answer. The work is done afterwards.
+
+use actix_web::{HttpRequest, HttpResponse, post, web};
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::signature::{SignatureError, StandardHeaders, verify_standard, verify_stripe};
+use crate::app::AppState;
+use crate::domain::enums::WebhookProvider;
+use crate::handlers::private;
+use crate::http::json::RawBody;
+use crate::problem::{Code, Problem};
+use crate::repositories::webhook_event::{self, NewWebhookEvent};
+
+/// The event is stored; nothing is owed to the sender any more.
+#[derive(Serialize, ToSchema)]
+pub struct Received {
+    received: bool,
+}
+
+/// What every event says of itself. The rest is read when it is worked on.
+#[derive(Deserialize)]
+struct Envelope {
+    id: Option<String>,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+/// Receive a Stripe event
+///
+/// Signed with the endpoint's secret (`Stripe-Signature`). Deliveries may come twice and in any order.
+#[utoipa::path(
+    tag = "Webhooks", operation_id = "receiveStripeEvent", request_body(content = Value, description = "A Stripe event, as signed."),
+    params(("Stripe-Signature" = String, Header, description = "`t=<seconds>,v1=<hex>`")),
+    responses((status = 200, description = "The event is stored.", body = Received), (status = 400, description = "bad-signature"))
+)]
+#[post("/v1/webhooks/stripe")]
+pub async fn stripe(request: HttpRequest, state: web::Data<AppState>, RawBody(body): RawBody) -> Result<HttpResponse, Problem> {
+    let header = request.headers().get("stripe-signature").map(|value| value.as_bytes());
+    verify_stripe(&state.config.stripe.webhook_secrets, header, &body, Utc::now()).map_err(refused)?;
+    let (envelope, payload) = parse(&body)?;
+    let event_id = envelope.id.ok_or_else(|| Problem::new(Code::MalformedRequest).detail("The event has no id."))?;
+    store(&state, NewWebhookEvent { provider: WebhookProvider::Stripe, event_id, kind: envelope.kind, payload }).await
+}
+
+/// Receive a Clerk event
+///
+/// Signed by Svix (`svix-id`, `svix-timestamp`, `svix-signature`; the Standard Webhooks names are accepted too).
+/// Deliveries may come twice and in any order.
+#[utoipa::path(
+    tag = "Webhooks", operation_id = "receiveClerkEvent", request_body(content = Value, description = "A Clerk event, as signed."),
+    params(
+        ("svix-id" = String, Header, description = "The delivery's id."),
+        ("svix-timestamp" = String, Header, description = "Seconds since 1970."),
+        ("svix-signature" = String, Header, description = "`v1,<base64>`"),
+    ),
+    responses((status = 200, description = "The event is stored.", body = Received), (status = 400, description = "bad-signature"))
+)]
+#[post("/v1/webhooks/clerk")]
+pub async fn clerk(request: HttpRequest, state: web::Data<AppState>, RawBody(body): RawBody) -> Result<HttpResponse, Problem> {
+    let headers = StandardHeaders::find(|name| request.headers().get(name).map(|value| value.as_bytes()));
+    let secrets = &state.config.clerk.webhook_secrets;
+    let event_id = verify_standard(secrets, headers, &body, Utc::now()).map_err(refused)?.to_owned();
+    let (envelope, payload) = parse(&body)?;
+    store(&state, NewWebhookEvent { provider: WebhookProvider::Clerk, event_id, kind: envelope.kind, payload }).await
+}
+
+fn refused(error: SignatureError) -> Problem {
+    tracing::warn!(%error, "webhook refused");
+    Problem::new(Code::BadSignature)
+}
+
+fn parse(body: &[u8]) -> Result<(Envelope, Value), Problem> {
+    let malformed = |_| Problem::new(Code::MalformedRequest).detail("The signed body is not an event in JSON.");
+    let mut payload: Value = serde_json::from_slice(body).map_err(malformed)?;
+    remove_nul(&mut payload);
+    let envelope = Envelope::deserialize(&payload).map_err(malformed)?;
+    Ok((envelope, payload))
+}
+
+/// Postgres stores no NUL in text, and nobody's name needs one.
+fn remove_nul(value: &mut Value) {
+    match value {
+        Value::String(text) => text.retain(|c| c != '\0'),
+        Value::Array(values) => values.iter_mut().for_each(remove_nul),
+        Value::Object(fields) => {
+            if fields.keys().any(|name| name.contains('\0')) {
+                fields.retain(|name, _| !name.contains('\0'));
+            }
+            fields.values_mut().for_each(remove_nul);
+        }
+        _ => {}
+    }
+}
+
+async fn store(state: &AppState, new: NewWebhookEvent) -> Result<HttpResponse, Problem> {
+    tracing::info!(provider = new.provider.label(), event_id = new.event_id, kind = new.kind, "webhook received");
+    state.db.read(move |conn| Ok(webhook_event::store(conn, &new)?)).await?;
+    state.inbox_waiting.notify_one();
+    Ok(private(&Received { received: true }))
+}
