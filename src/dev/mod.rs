@@ -1,1 +1,3 @@
 //! What `cargo run` adds: an embedded Postgres and local stand-ins for Clerk and Stripe.
+
+pub mod postgres;
