@@ -1,5 +1,11 @@
 //! The Postgres for one command: what a person who types `cargo run`, and the test harness, rely on.
 #![cfg(feature = "dev")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test's helpers fail the test"
+)]
 
 use std::{
     env, fs, io,
@@ -162,7 +168,7 @@ fn data_survives_a_stop_and_a_start() {
 
     let mut heard = Vec::new();
     let second = Cluster::start(&scratch.options(false), &mut |said| {
-        heard.push(said.to_owned())
+        heard.push(said.to_owned());
     });
     let second = second.unwrap();
     let mut connection = connect(&second, "postgres");
@@ -466,10 +472,11 @@ fn a_machine_without_postgres_fetches_one() {
         #[diesel(sql_type = Integer)]
         version: i32,
     }
-    let (scratch, cache) = (Scratch::new(), Scratch::new());
+    let (scratch, cache, links) = (Scratch::new(), Scratch::new(), Scratch::new());
+    without_postgres(&links.0);
     let search = Search {
         cache: Some(cache.0.clone()),
-        path: env::var_os("PATH").map(|path| without_postgres(&path)),
+        path: Some(links.0.clone().into()),
         ..Search::default()
     };
     let mut heard = Vec::new();
@@ -488,8 +495,19 @@ fn a_machine_without_postgres_fetches_one() {
     );
 }
 
-/// The folders of `PATH` that have no Postgres.
-fn without_postgres(path: &std::ffi::OsStr) -> std::ffi::OsString {
-    let has = |dir: &PathBuf| dir.join("postgres").exists() || dir.join("pg_config").exists();
-    env::join_paths(env::split_paths(path).filter(|dir| !has(dir))).unwrap()
+/// Fills a folder with links to every program of `PATH` but Postgres: this machine, had it none.
+fn without_postgres(links: &Path) {
+    fs::create_dir(links).unwrap();
+    for dir in env::split_paths(&env::var_os("PATH").unwrap()) {
+        for program in fs::read_dir(dir).into_iter().flatten() {
+            let program = program.unwrap();
+            let link = links.join(program.file_name());
+            let unwanted = ["postgres", "pg_config"]
+                .map(Into::into)
+                .contains(&program.file_name());
+            if !unwanted && !link.exists() {
+                std::os::unix::fs::symlink(program.path(), link).unwrap();
+            }
+        }
+    }
 }

@@ -133,6 +133,11 @@ impl Folder {
         self.root.join("unfinished")
     }
 
+    /// What `initdb` is given for the password; gone when it is done.
+    pub fn verifier(&self) -> PathBuf {
+        self.root.join("verifier")
+    }
+
     /// The superuser's password.
     pub fn password(&self) -> PathBuf {
         self.root.join("password")
@@ -151,10 +156,11 @@ impl Folder {
     }
 
     /// Everything that we ever put there: what may be removed with an ephemeral cluster.
-    pub fn contents(&self) -> [PathBuf; 5] {
+    pub fn contents(&self) -> [PathBuf; 6] {
         [
             self.data(),
             self.unfinished(),
+            self.verifier(),
             self.password(),
             self.log(),
             self.root.join(LOCK),

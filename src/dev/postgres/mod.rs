@@ -6,6 +6,7 @@ mod binaries;
 mod cluster;
 mod error;
 mod folder;
+mod password;
 mod pidfile;
 mod server;
 mod start;

@@ -3,19 +3,20 @@
 use std::{
     fs,
     io::Write,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
 
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query, sql_types::Text};
 use secrecy::{ExposeSecret, SecretString};
-use uuid::Uuid;
 
 use super::{
     PostgresError, Progress,
     account::command,
     binaries::{Binaries, Search},
     folder::{self, Folder},
+    password,
     pidfile::PidFile,
     server::{Cleaner, Server, TICK, free_port},
 };
@@ -51,7 +52,7 @@ pub(super) fn join(
     let data = folder.data();
     let mut patience = Patience::new("Waiting for the Postgres that runs on this folder");
     while let Some(running) = PidFile::read(&data).filter(|found| found.runs_on(&data)) {
-        let password = password(folder)?;
+        let password = read_password(folder)?;
         if running.ready && is_ours(running.port, &password, folder) {
             return Ok(Some((running.port, password)));
         }
@@ -111,19 +112,17 @@ fn initdb(
     durable: bool,
     cleaner: Option<&Cleaner>,
 ) -> Result<Option<String>, PostgresError> {
-    let (unfinished, password) = (folder.unfinished(), folder.password());
+    let (unfinished, verifier) = (folder.unfinished(), folder.verifier());
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).map_err(PostgresError::folder("remove", &unfinished))?;
     }
     fs::create_dir(&unfinished).map_err(PostgresError::folder("create", &unfinished))?;
-    // 244 random bits. Loopback is open to every user of the machine; the password is what keeps them out.
-    let secret = [Uuid::new_v4(), Uuid::new_v4()].map(|half| half.simple().to_string());
-    folder::private(&password)
-        .and_then(|mut file| writeln!(file, "{}", secret.concat()))
-        .map_err(PostgresError::folder("write", &password))?;
+    let secret = password::generate();
+    write_private(&folder.password(), secret.expose_secret())?;
+    write_private(&verifier, &password::verifier(&secret))?;
     if let Some(account) = &folder.account {
         account.own(&unfinished)?;
-        account.own(&password)?;
+        account.own(&verifier)?;
     }
     let program = binaries.program("initdb");
     let mut initdb = command(&program, folder.account.as_ref(), folder.root());
@@ -131,7 +130,7 @@ fn initdb(
         .arg("--pgdata")
         .arg(&unfinished)
         .arg("--pwfile")
-        .arg(&password)
+        .arg(&verifier)
         .args(["--username", SUPERUSER, "--auth=scram-sha-256"])
         .args(["--encoding=UTF8", "--no-instructions"])
         .args(locale);
@@ -150,8 +149,15 @@ fn initdb(
     if !done.status.success() {
         return Ok(Some(String::from_utf8_lossy(&done.stderr).into_owned()));
     }
+    fs::remove_file(&verifier).map_err(PostgresError::folder("remove", &verifier))?;
     fs::rename(&unfinished, folder.data()).map_err(PostgresError::folder("rename", &unfinished))?;
     Ok(None)
+}
+
+fn write_private(path: &Path, line: &str) -> Result<(), PostgresError> {
+    folder::private(path)
+        .and_then(|mut file| writeln!(file, "{line}"))
+        .map_err(PostgresError::folder("write", path))
 }
 
 /// Runs the server until it answers, on a free port.
@@ -162,7 +168,7 @@ pub(super) fn run(
     cleaner: Option<&Cleaner>,
     progress: Progress<'_>,
 ) -> Result<(Server, u16, SecretString), PostgresError> {
-    let password = password(folder)?;
+    let password = read_password(folder)?;
     let mut patience = Patience::new("Waiting for Postgres to start");
     let mut attempt = 1;
     loop {
@@ -244,7 +250,7 @@ fn is_ours(port: u16, password: &SecretString, folder: &Folder) -> bool {
     })
 }
 
-fn password(folder: &Folder) -> Result<SecretString, PostgresError> {
+fn read_password(folder: &Folder) -> Result<SecretString, PostgresError> {
     let path = folder.password();
     let text = fs::read_to_string(&path).map_err(PostgresError::folder("read", path))?;
     Ok(text.trim().into())
