@@ -245,34 +245,56 @@ fn holds_a_cluster_until_it_is_killed() {
         ephemeral: env::var_os("LECTERN_TEST_EPHEMERAL").is_some(),
     };
     let cluster = Cluster::start(&options, &mut |_| {}).unwrap();
+    // A child that outlives us; it must not hold what the server's life hangs on.
+    let bystander = Command::new("sleep")
+        .arg("30")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn();
+    println!("BYSTANDER {}", bystander.unwrap().id());
     println!("URL {}", cluster.url("postgres"));
     // Ends when the test does, should it not kill us.
     io::stdin().lines().for_each(drop);
 }
 
-/// Starts that process and returns it with the URL of its server.
-fn holder(scratch: &Scratch, ephemeral: bool) -> (Child, String) {
-    let mut command = Command::new(env::current_exe().unwrap());
-    command
-        .args([
-            "--exact",
-            "holds_a_cluster_until_it_is_killed",
-            "--ignored",
-            "--nocapture",
-        ])
-        .env("LECTERN_TEST_HOLD", &scratch.0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    if ephemeral {
-        command.env("LECTERN_TEST_EPHEMERAL", "yes");
+/// That process, seen from the test.
+struct Holder {
+    process: Child,
+    bystander: u32,
+    url: String,
+}
+
+impl Holder {
+    fn start(scratch: &Scratch, ephemeral: bool) -> Self {
+        let mut command = Command::new(env::current_exe().unwrap());
+        command
+            .args(["--exact", "holds_a_cluster_until_it_is_killed"])
+            .args(["--ignored", "--nocapture"])
+            .env("LECTERN_TEST_HOLD", &scratch.0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        if ephemeral {
+            command.env("LECTERN_TEST_EPHEMERAL", "yes");
+        }
+        let mut process = command.spawn().unwrap();
+        let mut lines = io::BufReader::new(process.stdout.take().unwrap()).lines();
+        let mut said = |what: &str| {
+            lines
+                .find_map(|line| Some(line.unwrap().split_once(what)?.1.to_owned()))
+                .expect("the cluster starts")
+        };
+        Self {
+            bystander: said("BYSTANDER ").parse().unwrap(),
+            url: said("URL "),
+            process,
+        }
     }
-    let mut child = command.spawn().unwrap();
-    let lines = io::BufReader::new(child.stdout.take().unwrap()).lines();
-    let url = lines
-        .map_while(Result::ok)
-        .find_map(|line| Some(line.split_once("URL ")?.1.to_owned()))
-        .expect("the cluster starts");
-    (child, url)
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        signal("KILL", self.bystander);
+    }
 }
 
 fn signal(name: &str, pid: u32) {
@@ -291,12 +313,12 @@ fn postmaster(scratch: &Scratch) -> u32 {
 fn the_server_stops_when_its_owner_is_interrupted_terminated_or_killed() {
     let scratch = Scratch::new();
     for how in ["INT", "TERM", "KILL"] {
-        let (mut owner, url) = holder(&scratch, false);
-        PgConnection::establish(&url).unwrap();
-        signal(how, owner.id());
-        assert!(!owner.wait().unwrap().success());
+        let mut owner = Holder::start(&scratch, false);
+        PgConnection::establish(&owner.url).unwrap();
+        signal(how, owner.process.id());
+        assert!(!owner.process.wait().unwrap().success());
         eventually(how, || !scratch.0.join("data/postmaster.pid").exists());
-        assert!(PgConnection::establish(&url).is_err());
+        assert!(PgConnection::establish(&owner.url).is_err());
         let log = fs::read_to_string(scratch.0.join("server.log")).unwrap();
         assert!(log.contains("database system is shut down"), "{how}: {log}");
     }
@@ -305,12 +327,12 @@ fn the_server_stops_when_its_owner_is_interrupted_terminated_or_killed() {
 #[test]
 fn an_ephemeral_cluster_is_removed_when_its_owner_is_killed() {
     let scratch = Scratch::new();
-    let (mut owner, url) = holder(&scratch, true);
-    PgConnection::establish(&url).unwrap();
-    owner.kill().unwrap();
-    owner.wait().unwrap();
+    let mut owner = Holder::start(&scratch, true);
+    PgConnection::establish(&owner.url).unwrap();
+    owner.process.kill().unwrap();
+    owner.process.wait().unwrap();
     eventually("the folder is gone", || !scratch.0.exists());
-    assert!(PgConnection::establish(&url).is_err());
+    assert!(PgConnection::establish(&owner.url).is_err());
 }
 
 #[test]
@@ -490,7 +512,7 @@ fn a_machine_without_postgres_fetches_one() {
         .unwrap();
     assert_eq!(found.version, 18);
     assert!(
-        heard.iter().any(|said| said.contains("fetching")),
+        heard.iter().any(|said| said.contains("Fetching")),
         "{heard:?}"
     );
 }

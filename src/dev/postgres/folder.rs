@@ -87,19 +87,17 @@ impl Folder {
     /// Creates the folder when it is missing, refuses one with other people's files in it, and waits until no other
     /// process is busy with it.
     pub fn open(root: &Path, progress: Progress<'_>) -> Result<Self, PostgresError> {
-        create(root)?;
-        let root = fs::canonicalize(root).map_err(PostgresError::folder("find", root))?;
+        let root = std::path::absolute(root).map_err(PostgresError::folder("find", root))?;
+        let account = Account::for_server(Some(&root.join("data")))?;
+        reachable(&root, account.as_ref())?;
+        create(&root)?;
+        let root = fs::canonicalize(&root).map_err(PostgresError::folder("find", root))?;
+        // Once more where symbolic links lead.
+        reachable(&root, account.as_ref())?;
         let lock = root.join(LOCK);
         let mut entries = fs::read_dir(&root).map_err(PostgresError::folder("read", &root))?;
         if !lock.exists() && entries.next().is_some() {
             return Err(PostgresError::NotOurs { path: root });
-        }
-        let account = Account::for_server(Some(&root.join("data")))?;
-        if let Some(account) = &account
-            && let Some(blocked) = account.blocked_at(&root)
-        {
-            let user = account.name.clone();
-            return Err(PostgresError::Unreachable { user, blocked });
         }
         let lock = private(&lock).map_err(PostgresError::folder("write in", &root))?;
         let locked = match lock.try_lock() {
@@ -165,6 +163,16 @@ impl Folder {
             self.log(),
             self.root.join(LOCK),
         ]
+    }
+}
+
+fn reachable(path: &Path, account: Option<&Account>) -> Result<(), PostgresError> {
+    match account.and_then(|account| Some((account, account.blocked_at(path)?))) {
+        None => Ok(()),
+        Some((account, blocked)) => Err(PostgresError::Unreachable {
+            user: account.name.clone(),
+            blocked,
+        }),
     }
 }
 

