@@ -51,7 +51,9 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         match fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{error}"),
+            Err(error) if error.kind() != io::ErrorKind::NotFound && !thread::panicking() => {
+                panic!("{error}")
+            }
             _ => (),
         }
     }

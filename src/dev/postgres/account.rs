@@ -53,7 +53,8 @@ impl Account {
     /// The first folder on the way to `path` (itself included) that this user may not pass through. What does not
     /// exist yet is no obstacle: it will be created open.
     pub fn blocked_at(&self, path: &Path) -> Option<PathBuf> {
-        let blocked = |folder: &&Path| fs::metadata(folder).is_ok_and(|found| !self.passes(&found));
+        let blocked =
+            |folder: &&Path| fs::metadata(folder).is_ok_and(|at| at.is_dir() && !self.passes(&at));
         path.ancestors().filter(blocked).last().map(Path::to_owned)
     }
 
