@@ -327,6 +327,17 @@ fn the_server_stops_when_its_owner_is_interrupted_terminated_or_killed() {
 }
 
 #[test]
+fn a_start_right_after_the_owners_death_does_not_join_the_dying_server() {
+    let scratch = Scratch::new();
+    let mut dead = Holder::start(&scratch, false);
+    dead.process.kill().unwrap();
+    dead.process.wait().unwrap();
+    let cluster = scratch.start();
+    assert!(cluster.is_owner());
+    connect(&cluster, "postgres");
+}
+
+#[test]
 fn an_ephemeral_cluster_is_removed_when_its_owner_is_killed() {
     let scratch = Scratch::new();
     let mut owner = Holder::start(&scratch, true);

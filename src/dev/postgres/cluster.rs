@@ -1,6 +1,6 @@
 //! A cluster of our own in one folder: created once, started or joined, asked for URLs, stopped by its owner.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, fs::File, path::PathBuf};
 
 use diesel::{Connection, PgConnection, QueryResult, RunQueryDsl, sql_query, sql_types::Text};
 use secrecy::SecretString;
@@ -32,6 +32,7 @@ pub struct Cluster {
     // In this order: the cleaner works when the server has ended.
     server: Option<Server>,
     cleaner: Option<Cleaner>,
+    _claim: Option<File>,
 }
 
 impl fmt::Debug for Cluster {
@@ -69,8 +70,10 @@ impl Cluster {
                 password,
                 server: None,
                 cleaner: None,
+                _claim: None,
             });
         }
+        let claim = folder.claim()?;
         let cleaner = match options.ephemeral {
             true => Some(Cleaner::spawn(&folder)?),
             false => None,
@@ -89,6 +92,7 @@ impl Cluster {
             password,
             server: Some(server),
             cleaner,
+            _claim: Some(claim),
         })
     }
 

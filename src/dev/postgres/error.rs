@@ -64,7 +64,7 @@ Programs in an unusual place are found through PG_BIN_DIR."
     Start { log: PathBuf, tail: String },
 
     #[error(
-        "the Postgres (process {pid}) that runs on {} does not answer with this folder's password: stop it, then start again",
+        "a Postgres (process {pid}) runs on {}, but it does not answer, or whoever started it is gone: stop it (kill -INT {pid}), then start again",
         data.display()
     )]
     Unanswering { pid: u32, data: PathBuf },

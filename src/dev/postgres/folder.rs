@@ -82,6 +82,7 @@ pub(super) struct Folder {
 }
 
 const LOCK: &str = "lectern.lock";
+const OWNER: &str = "owner.lock";
 
 impl Folder {
     /// Creates the folder when it is missing, refuses one with other people's files in it, and waits until no other
@@ -153,14 +154,34 @@ impl Folder {
         Ok(copy.into())
     }
 
+    /// What the process that starts a server holds as long as it lives; the kernel lets go of it for the dead.
+    pub fn claim(&self) -> Result<File, PostgresError> {
+        let path = self.root.join(OWNER);
+        private(&path)
+            .and_then(|file| file.lock_shared().map(|()| file))
+            .map_err(PostgresError::folder("lock", path))
+    }
+
+    /// Whether somebody holds the claim. If nobody does, a server that still runs is about to stop.
+    pub fn is_claimed(&self) -> Result<bool, PostgresError> {
+        let path = self.root.join(OWNER);
+        let file = private(&path).map_err(PostgresError::folder("write", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(PostgresError::folder("lock", path)(error)),
+        }
+    }
+
     /// Everything that we ever put there: what may be removed with an ephemeral cluster.
-    pub fn contents(&self) -> [PathBuf; 6] {
+    pub fn contents(&self) -> [PathBuf; 7] {
         [
             self.data(),
             self.unfinished(),
             self.verifier(),
             self.password(),
             self.log(),
+            self.root.join(OWNER),
             self.root.join(LOCK),
         ]
     }

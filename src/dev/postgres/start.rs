@@ -53,7 +53,7 @@ pub(super) fn join(
     let mut patience = Patience::new("Waiting for the Postgres that runs on this folder");
     while let Some(running) = PidFile::read(&data).filter(|found| found.runs_on(&data)) {
         let password = read_password(folder)?;
-        if running.ready && is_ours(running.port, &password, folder) {
+        if running.ready && folder.is_claimed()? && is_ours(running.port, &password, folder) {
             return Ok(Some((running.port, password)));
         }
         if !patience.wait(progress) {
