@@ -327,14 +327,45 @@ fn the_server_stops_when_its_owner_is_interrupted_terminated_or_killed() {
 }
 
 #[test]
-fn a_start_right_after_the_owners_death_does_not_join_the_dying_server() {
+fn a_server_whose_owner_is_dead_is_not_joined_while_it_still_answers() {
     let scratch = Scratch::new();
     let mut dead = Holder::start(&scratch, false);
+    // Without the process that would stop it, what takes microseconds lasts until we say so.
+    let server = postmaster(&scratch);
+    signal("KILL", sibling(server));
     dead.process.kill().unwrap();
     dead.process.wait().unwrap();
-    let cluster = scratch.start();
+    PgConnection::establish(&dead.url).unwrap();
+
+    let mut heard = Vec::new();
+    let cluster = Cluster::start(&scratch.options(false), &mut |said| {
+        heard.push(said.to_owned());
+        signal("INT", server);
+    });
+    let cluster = cluster.unwrap();
     assert!(cluster.is_owner());
-    connect(&cluster, "postgres");
+    assert_ne!(postmaster(&scratch), server);
+    assert_eq!(heard, ["Waiting for the Postgres that runs on this folder"]);
+}
+
+/// The other child of the process that started this one.
+fn sibling(pid: u32) -> u32 {
+    let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output();
+    let listed = String::from_utf8(listed.unwrap().stdout).unwrap();
+    let processes: Vec<(u32, u32)> = listed
+        .lines()
+        .map(|line| {
+            let mut numbers = line
+                .split_whitespace()
+                .map(|number| number.parse().unwrap());
+            (numbers.next().unwrap(), numbers.next().unwrap())
+        })
+        .collect();
+    let parent = processes.iter().find(|(id, _)| *id == pid).unwrap().1;
+    let sibling = processes
+        .iter()
+        .find(|(id, up)| *up == parent && *id != pid);
+    sibling.unwrap().0
 }
 
 #[test]

@@ -24,8 +24,10 @@ const STOP_SECONDS: u64 = 30;
 
 /// Runs the server and stops it when standard input ends, which the kernel sees to however our process ends: the only
 /// other end of that pipe is ours. The server's own end stops the shell. `$1` is the signal, the rest the server.
-/// The shell's process group is its own, so that a terminal's Ctrl-C reaches us first and not the server.
+/// The shell's process group is its own, so that a terminal's Ctrl-C reaches us first and not the server; and what is
+/// sent to everything at once (as a service manager does) leaves it at its work. Postgres sets signal handlers itself.
 const SUPERVISOR: &str = r#"
+trap '' HUP INT TERM
 exec 3<&0 </dev/null
 signal=$1
 shift
@@ -35,7 +37,7 @@ server=$!
 watch=$!
 wait "$server"
 code=$?
-kill "$watch" 2>/dev/null
+kill -s KILL "$watch" 2>/dev/null
 exit "$code"
 "#;
 
