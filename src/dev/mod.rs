@@ -1,3 +1,4 @@
 //! What `cargo run` adds: an embedded Postgres and local stand-ins for Clerk and Stripe.
 
 pub mod clerk;
+pub mod postgres;

@@ -1,12 +1,15 @@
 //! `courses`: what is taught.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{count_star, now};
+use diesel::dsl::{now, sql};
+use diesel::expression::SqlLiteral;
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
-use crate::schema::{course_sections, courses, lessons, user_course_access};
+use crate::schema::courses;
 
 /// A course.
 #[derive(Debug, Clone, HasQuery)]
@@ -45,28 +48,16 @@ pub struct AdminCourse {
     pub student_count: i64,
 }
 
-macro_rules! admin_columns {
-    () => {{
-        let sections = course_sections::table
-            .filter(course_sections::course_id.eq(courses::id))
-            .filter(course_sections::deleted_at.is_null())
-            .select(count_star());
-        let parent = diesel::alias!(course_sections as parent);
-        let lessons = lessons::table
-            .inner_join(parent.on(parent.field(course_sections::id).eq(lessons::section_id)))
-            .filter(parent.field(course_sections::course_id).eq(courses::id))
-            .filter(parent.field(course_sections::deleted_at).is_null())
-            .filter(lessons::deleted_at.is_null())
-            .select(count_star());
-        let students =
-            user_course_access::table.filter(user_course_access::course_id.eq(courses::id)).select(count_star());
-        (
-            CourseRow::as_select(),
-            sections.single_value().assume_not_null(),
-            lessons.single_value().assume_not_null(),
-            students.single_value().assume_not_null(),
-        )
-    }};
+type Count = SqlLiteral<BigInt>;
+
+fn admin_columns() -> (diesel::dsl::AsSelect<CourseRow, Pg>, Count, Count, Count) {
+    (
+        CourseRow::as_select(),
+        sql("(SELECT count(*) FROM course_sections s WHERE s.course_id = courses.id AND s.deleted_at IS NULL)"),
+        sql("(SELECT count(*) FROM course_sections s JOIN lessons l ON l.section_id = s.id \
+             WHERE s.course_id = courses.id AND s.deleted_at IS NULL AND l.deleted_at IS NULL)"),
+        sql("(SELECT count(*) FROM user_course_access a WHERE a.course_id = courses.id)"),
+    )
 }
 
 /// A page for the owner, newest first.
@@ -75,7 +66,7 @@ pub fn admin_page(
     after: Option<Cursor<DateTime<Utc>>>,
     limit: i64,
 ) -> QueryResult<Vec<AdminCourse>> {
-    let mut query = courses::table.select(admin_columns!()).filter(courses::deleted_at.is_null()).into_boxed();
+    let mut query = courses::table.select(admin_columns()).filter(courses::deleted_at.is_null()).into_boxed();
     if let Some(Cursor { key, id, .. }) = after {
         query = query.filter(courses::created_at.lt(key).or(courses::created_at.eq(key).and(courses::id.lt(id))));
     }
@@ -84,7 +75,7 @@ pub fn admin_page(
 
 /// Any course, for the owner.
 pub fn admin_find(conn: &mut PgConnection, id: Uuid) -> QueryResult<AdminCourse> {
-    courses::table.find(id).select(admin_columns!()).first(conn)
+    courses::table.find(id).select(admin_columns()).first(conn)
 }
 
 /// A course that is not deleted.

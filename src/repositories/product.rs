@@ -1,14 +1,16 @@
 //! `products`: what is sold.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{exists, now};
+use diesel::dsl::{exists, now, sql};
+use diesel::expression::SqlLiteral;
 use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::enums::{CourseSectionStatus, LessonStatus, ProductStatus};
-use crate::schema::{course_products, course_sections, courses, lessons, products, purchases};
+use crate::schema::{course_products, course_sections, courses, lessons, products};
 
 /// A product.
 #[derive(Debug, Clone, HasQuery)]
@@ -168,30 +170,15 @@ pub struct AdminProduct {
     pub customer_count: i64,
 }
 
-macro_rules! admin_columns {
-    () => {{
-        let held = diesel::alias!(courses as held);
-        let course_ids = course_products::table
-            .inner_join(held.on(held.field(courses::id).eq(course_products::course_id)))
-            .filter(course_products::product_id.eq(products::id))
-            .filter(held.field(courses::deleted_at).is_null())
-            .select(diesel::dsl::array_agg(course_products::course_id))
-            .single_value();
-        let customers = purchases::table
-            .filter(purchases::product_id.eq(products::id))
-            .select(diesel::dsl::count_distinct(purchases::user_id))
-            .single_value()
-            .assume_not_null();
-        (ProductRow::as_select(), course_ids, customers)
-    }};
-}
+type AdminColumns = (diesel::dsl::AsSelect<ProductRow, Pg>, SqlLiteral<Array<SqlUuid>>, SqlLiteral<BigInt>);
 
-type AdminColumns = (ProductRow, Option<Vec<Uuid>>, i64);
-
-impl From<AdminColumns> for AdminProduct {
-    fn from((product, course_ids, customer_count): AdminColumns) -> Self {
-        Self { product, course_ids: course_ids.unwrap_or_default(), customer_count }
-    }
+fn admin_columns() -> AdminColumns {
+    (
+        ProductRow::as_select(),
+        sql("ARRAY(SELECT c.id FROM course_products cp JOIN courses c ON c.id = cp.course_id \
+             WHERE cp.product_id = products.id AND c.deleted_at IS NULL ORDER BY c.name, c.id)"),
+        sql("(SELECT count(DISTINCT user_id) FROM purchases WHERE product_id = products.id)"),
+    )
 }
 
 /// A page for the owner, newest first.
@@ -200,18 +187,16 @@ pub fn admin_page(
     after: Option<Cursor<DateTime<Utc>>>,
     limit: i64,
 ) -> QueryResult<Vec<AdminProduct>> {
-    let mut query = products::table.select(admin_columns!()).filter(products::deleted_at.is_null()).into_boxed();
+    let mut query = products::table.select(admin_columns()).filter(products::deleted_at.is_null()).into_boxed();
     if let Some(Cursor { key, id, .. }) = after {
         query = query.filter(products::created_at.lt(key).or(products::created_at.eq(key).and(products::id.lt(id))));
     }
-    let rows: Vec<AdminColumns> =
-        query.order((products::created_at.desc(), products::id.desc())).limit(limit).load(conn)?;
-    Ok(rows.into_iter().map(AdminProduct::from).collect())
+    query.order((products::created_at.desc(), products::id.desc())).limit(limit).load(conn)
 }
 
 /// Any product, for the owner.
 pub fn admin_find(conn: &mut PgConnection, id: Uuid) -> QueryResult<AdminProduct> {
-    products::table.find(id).select(admin_columns!()).first::<AdminColumns>(conn).map(AdminProduct::from)
+    products::table.find(id).select(admin_columns()).first(conn)
 }
 
 /// Writes a new product, without its courses.

@@ -50,11 +50,11 @@ pub fn provision(conn: &mut PgConnection, clerk_user_id: &str) -> QueryResult<Us
 
 /// Takes over what Clerk says, unless something newer is known or the person was deleted.
 pub fn upsert_from_clerk(conn: &mut PgConnection, facts: &ClerkFacts) -> QueryResult<()> {
+    use diesel::query_dsl::methods::FilterDsl;
     use diesel::upsert::excluded;
     let is_newer = users::clerk_updated_at
         .is_null()
-        .or(users::clerk_updated_at.lt(excluded(users::clerk_updated_at)))
-        .assume_not_null();
+        .or(users::clerk_updated_at.lt(excluded(users::clerk_updated_at)));
     diesel::insert_into(users::table)
         .values(facts)
         .on_conflict(users::clerk_user_id)

@@ -2,6 +2,7 @@
 
 use diesel::dsl::exists;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use uuid::Uuid;
 
 use crate::domain::enums::{CourseSectionStatus, LessonStatus};
@@ -54,14 +55,14 @@ pub fn player_outline(
     let visible_lessons = lessons::table.on(lessons::section_id
         .eq(course_sections::id)
         .and(lessons::deleted_at.is_null())
-        .and(lessons::status.ne(LessonStatus::Private).or(all)));
+        .and(lessons::status.ne(LessonStatus::Private).or(all.into_sql::<Bool>())));
     let ticks = user_lesson_complete::table
         .on(user_lesson_complete::lesson_id.eq(lessons::id).and(user_lesson_complete::user_id.eq(user_id)));
     course_sections::table
         .left_join(visible_lessons)
         .left_join(ticks)
         .filter(course_sections::course_id.eq(course_id).and(course_sections::deleted_at.is_null()))
-        .filter(course_sections::status.eq(CourseSectionStatus::Public).or(all))
+        .filter(course_sections::status.eq(CourseSectionStatus::Public).or(all.into_sql::<Bool>()))
         .order((course_sections::order, lessons::order))
         .select((
             (course_sections::id, course_sections::name, course_sections::status),

@@ -35,6 +35,7 @@ pub struct WebhookEventRow {
 
 /// Stores an event, or finds that it is there. One that failed and waits becomes due at once: its sender asks again.
 pub fn store(conn: &mut PgConnection, new: &NewWebhookEvent) -> QueryResult<()> {
+    use diesel::query_dsl::methods::FilterDsl;
     diesel::insert_into(webhook_events::table)
         .values(new)
         .on_conflict((webhook_events::provider, webhook_events::event_id))
