@@ -10,6 +10,7 @@ pub mod cli;
 pub mod commerce;
 pub mod config;
 pub mod db;
+pub mod demo;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod domain;

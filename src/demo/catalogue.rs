@@ -1,0 +1,130 @@
+//! Writes who is there and what is taught and sold.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+use uuid::Uuid;
+
+use super::{
+    SeedError, ago,
+    store::{Person, Store},
+};
+use crate::schema::{course_products, course_sections, courses, lessons, products, users};
+
+/// Writes the people, and puts the ids of accounts that were there before into `people`.
+pub(super) fn write_people(
+    conn: &mut PgConnection,
+    people: &mut [Person],
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    let row = |person: &Person| {
+        (
+            users::id.eq(person.id),
+            users::clerk_user_id.eq(person.clerk_user_id.clone()),
+            users::email.eq(person.email.clone()),
+            users::name.eq(person.full_name.clone()),
+            users::role.eq(person.role),
+            users::created_at.eq(ago(now, person.days_ago)),
+        )
+    };
+    let accounts: Vec<(String, Uuid)> = diesel::insert_into(users::table)
+        .values(people.iter().map(row).collect::<Vec<_>>())
+        .on_conflict(users::clerk_user_id)
+        .do_update()
+        .set(users::role.eq(excluded(users::role)))
+        .returning((users::clerk_user_id, users::id))
+        .get_results(conn)?;
+    let ids: HashMap<String, Uuid> = accounts.into_iter().collect();
+    for person in people {
+        person.id = *ids.get(&person.clerk_user_id).ok_or(diesel::NotFound)?;
+    }
+    Ok(())
+}
+
+/// Writes the courses and returns how many courses, sections and lessons there are.
+pub(super) fn write_courses(
+    conn: &mut PgConnection,
+    store: &Store,
+    now: DateTime<Utc>,
+) -> QueryResult<(usize, usize, usize)> {
+    let (mut course_rows, mut section_rows, mut lesson_rows) = (vec![], vec![], vec![]);
+    for course in &store.courses {
+        let created = ago(now, course.days_ago);
+        course_rows.push((
+            courses::id.eq(course.id),
+            courses::name.eq(&course.name),
+            courses::description.eq(&course.description),
+            courses::created_at.eq(created),
+        ));
+        for (order, section) in (0..).zip(&course.sections) {
+            section_rows.push((
+                course_sections::id.eq(section.id),
+                course_sections::name.eq(&section.name),
+                course_sections::status.eq(section.status),
+                course_sections::order.eq(order),
+                course_sections::course_id.eq(course.id),
+                course_sections::created_at.eq(created),
+            ));
+            lesson_rows.extend((0..).zip(&section.lessons).map(|(order, lesson)| {
+                (
+                    lessons::id.eq(lesson.id),
+                    lessons::name.eq(&lesson.name),
+                    lessons::description.eq(&lesson.description),
+                    lessons::youtube_video_id.eq(&lesson.video),
+                    lessons::order.eq(order),
+                    lessons::status.eq(lesson.status),
+                    lessons::section_id.eq(section.id),
+                    lessons::created_at.eq(created),
+                )
+            }));
+        }
+    }
+    Ok((
+        diesel::insert_into(courses::table)
+            .values(course_rows)
+            .execute(conn)?,
+        diesel::insert_into(course_sections::table)
+            .values(section_rows)
+            .execute(conn)?,
+        diesel::insert_into(lessons::table)
+            .values(lesson_rows)
+            .execute(conn)?,
+    ))
+}
+
+/// Writes the products and what they hold, and returns how many products there are.
+pub(super) fn write_products(
+    conn: &mut PgConnection,
+    store: &Store,
+    now: DateTime<Utc>,
+) -> Result<usize, SeedError> {
+    let (mut product_rows, mut contents) = (vec![], vec![]);
+    for product in &store.products {
+        let created = ago(now, product.days_ago);
+        product_rows.push((
+            products::id.eq(product.id),
+            products::name.eq(&product.name),
+            products::description.eq(&product.description),
+            products::image_url.eq(&product.image_url),
+            products::price_in_cents.eq(product.price_in_cents),
+            products::status.eq(product.status),
+            products::created_at.eq(created),
+        ));
+        contents.extend(store.course_ids(product)?.into_iter().map(|course_id| {
+            (
+                course_products::product_id.eq(product.id),
+                course_products::course_id.eq(course_id),
+                course_products::created_at.eq(created),
+            )
+        }));
+    }
+    let written = diesel::insert_into(products::table)
+        .values(product_rows)
+        .execute(conn)?;
+    diesel::insert_into(course_products::table)
+        .values(contents)
+        .execute(conn)?;
+    Ok(written)
+}
