@@ -19,18 +19,11 @@ pub(super) fn write_people(
     people: &mut [Person],
     now: DateTime<Utc>,
 ) -> QueryResult<()> {
-    let row = |person: &Person| {
-        (
-            users::id.eq(person.id),
-            users::clerk_user_id.eq(person.clerk_user_id.clone()),
-            users::email.eq(person.email.clone()),
-            users::name.eq(person.full_name.clone()),
-            users::role.eq(person.role),
-            users::created_at.eq(ago(now, person.days_ago)),
-        )
-    };
+    let rows = people
+        .iter()
+        .map(|person| (person, users::created_at.eq(ago(now, person.days_ago))));
     let accounts: Vec<(String, Uuid)> = diesel::insert_into(users::table)
-        .values(people.iter().map(row).collect::<Vec<_>>())
+        .values(rows.collect::<Vec<_>>())
         .on_conflict(users::clerk_user_id)
         .do_update()
         .set(users::role.eq(excluded(users::role)))
@@ -52,30 +45,19 @@ pub(super) fn write_courses(
     let (mut course_rows, mut section_rows, mut lesson_rows) = (vec![], vec![], vec![]);
     for course in &store.courses {
         let created = ago(now, course.days_ago);
-        course_rows.push((
-            courses::id.eq(course.id),
-            courses::name.eq(&course.name),
-            courses::description.eq(&course.description),
-            courses::created_at.eq(created),
-        ));
+        course_rows.push((course, courses::created_at.eq(created)));
         for (order, section) in (0..).zip(&course.sections) {
             section_rows.push((
-                course_sections::id.eq(section.id),
-                course_sections::name.eq(&section.name),
-                course_sections::status.eq(section.status),
-                course_sections::order.eq(order),
+                section,
                 course_sections::course_id.eq(course.id),
+                course_sections::order.eq(order),
                 course_sections::created_at.eq(created),
             ));
             lesson_rows.extend((0..).zip(&section.lessons).map(|(order, lesson)| {
                 (
-                    lessons::id.eq(lesson.id),
-                    lessons::name.eq(&lesson.name),
-                    lessons::description.eq(&lesson.description),
-                    lessons::youtube_video_id.eq(&lesson.video),
-                    lessons::order.eq(order),
-                    lessons::status.eq(lesson.status),
+                    lesson,
                     lessons::section_id.eq(section.id),
+                    lessons::order.eq(order),
                     lessons::created_at.eq(created),
                 )
             }));
@@ -103,15 +85,7 @@ pub(super) fn write_products(
     let (mut product_rows, mut contents) = (vec![], vec![]);
     for product in &store.products {
         let created = ago(now, product.days_ago);
-        product_rows.push((
-            products::id.eq(product.id),
-            products::name.eq(&product.name),
-            products::description.eq(&product.description),
-            products::image_url.eq(&product.image_url),
-            products::price_in_cents.eq(product.price_in_cents),
-            products::status.eq(product.status),
-            products::created_at.eq(created),
-        ));
+        product_rows.push((product, products::created_at.eq(created)));
         contents.extend(store.course_ids(product)?.into_iter().map(|course_id| {
             (
                 course_products::product_id.eq(product.id),
