@@ -15,6 +15,7 @@ use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt;
 use uuid::Uuid;
 
+use crate::auth::keys::KeyTimings;
 use crate::auth::token::{Verifier, VerifierConfig};
 use crate::config::Config;
 use crate::db::Db;
@@ -73,6 +74,7 @@ impl AppState {
             jwks_url: config.clerk.jwks_url.clone(),
             authorized_parties: config.clerk.authorized_parties.clone(),
             require_azp: false,
+            key_timings: KeyTimings::default(),
         };
         Ok(Self(Arc::new(Inner {
             db: Db::new(&config.database_url, config.database_pool_size),
@@ -94,17 +96,21 @@ impl AppState {
     }
 }
 
+/// Routes beside the API's own, which only development has.
+pub type Extra = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
+
 /// The application: every route and all middleware, outermost last.
 pub fn app(
     state: AppState,
+    extra: &Extra,
 ) -> App<
     impl ServiceFactory<
         ServiceRequest,
         Config = (),
-        Response = ServiceResponse<impl MessageBody>,
+        Response = ServiceResponse<impl MessageBody + use<>>,
         Error = Error,
         InitError = (),
-    >,
+    > + use<>,
 > {
     let (app, paths) = App::new().into_utoipa_app().configure(router::routes).split_for_parts();
     let document = openapi::document(paths, &state.config.public_url);
@@ -113,6 +119,7 @@ pub fn app(
         .app_data(web::Data::new(PathTable::new(&document)))
         .app_data(web::PathConfig::default().error_handler(|_, _| Problem::new(Code::NotFound).into()))
         .configure(|config| openapi::serve(config, document))
+        .configure(|config| extra(config))
         .default_service(web::to(problems::unmatched))
         .wrap(from_fn(methods::head_as_get))
         .wrap(Compress::default())

@@ -1,6 +1,7 @@
 //! The command line: one binary, a word for each thing that an operator does.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -125,7 +126,7 @@ fn serve(migrate: bool, with_jobs: bool) -> anyhow::Result<()> {
     let listener = server::bind(config.bind_addr)?;
     tracing::info!(address = %config.bind_addr, public_url = config.public_url, "serving");
     let state = AppState::new(config)?;
-    runtime()?.block_on(server::run(listener, state, with_jobs))
+    runtime()?.block_on(server::run(listener, state, with_jobs, Arc::new(|_| {})))
 }
 
 fn jobs() -> anyhow::Result<()> {

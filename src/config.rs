@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -122,7 +122,7 @@ impl Config {
             clerk: ClerkConfig {
                 jwks_url: vars.optional_url("CLERK_JWKS_URL").unwrap_or_else(|| format!("{issuer}/.well-known/jwks.json")),
                 issuer,
-                authorized_parties: vars.required_list("CLERK_AUTHORIZED_PARTIES", |party| Some(party.to_owned())),
+                authorized_parties: vars.authorized_parties(),
                 webhook_secrets: vars.required_list("CLERK_WEBHOOK_SECRETS", |secret| secret.parse::<StandardSecret>().ok()),
             },
             stripe: StripeConfig {
@@ -138,7 +138,7 @@ impl Config {
             cors_origins: vars.origins("CORS_ORIGINS"),
             return_origins: vars.origins("RETURN_ORIGINS"),
             trusted_proxies: vars.optional_list("TRUSTED_PROXIES", "networks such as 10.0.0.0/8", |net| {
-                net.parse().ok().or_else(|| net.parse().ok().map(IpNet::from))
+                net.parse().ok().or_else(|| net.parse::<IpAddr>().ok().map(IpNet::from))
             }),
             country_header: vars.parsed_if("COUNTRY_HEADER", "a header name", |name: &String| {
                 actix_web::http::header::HeaderName::try_from(name.as_str()).is_ok()
@@ -241,6 +241,11 @@ impl Variables<'_> {
         }
     }
 
+    fn authorized_parties(&mut self) -> Vec<String> {
+        let parties = self.required_list("CLERK_AUTHORIZED_PARTIES", |party| Some(party.to_owned()));
+        if parties.iter().any(|party| party == ANY_PARTY) { Vec::new() } else { parties }
+    }
+
     fn tls(&mut self) -> Option<TlsConfig> {
         match (self.value("TLS_CERT_FILE"), self.value("TLS_KEY_FILE")) {
             (Some(cert_file), Some(key_file)) => {
@@ -269,6 +274,9 @@ impl Variables<'_> {
         }
     }
 }
+
+/// The entry of the authorised parties that stands for all: for development.
+pub const ANY_PARTY: &str = "*";
 
 /// The entry of an origin list that stands for every loopback origin.
 pub const ANY_LOOPBACK: &str = "http://localhost:*";

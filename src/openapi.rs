@@ -6,7 +6,7 @@ use actix_web::dev::ResourceDef;
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
-use utoipa::openapi::path::Operation;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{
     ComponentsBuilder, ContactBuilder, Content, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
@@ -81,8 +81,11 @@ fn tags() -> Vec<Tag> {
 /// Adds the errors that follow from an operation's shape, so that no handler lists them by hand.
 fn complete(operation: &mut Operation) {
     let secured = operation.security.is_some();
-    let has_path_id = operation.parameters.iter().flatten().any(|p| p.parameter_in == utoipa::openapi::path::ParameterIn::Path);
-    let has_query = operation.parameters.iter().flatten().any(|p| p.parameter_in == utoipa::openapi::path::ParameterIn::Query);
+    let has = |place: ParameterIn| {
+        let in_place = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == place);
+        operation.parameters.iter().flatten().any(in_place)
+    };
+    let (has_path_id, has_query) = (has(ParameterIn::Path), has(ParameterIn::Query));
     let is_admin = operation.tags.iter().flatten().any(|tag| tag.starts_with("Admin"));
     let mut codes = Vec::new();
     if operation.request_body.is_some() {

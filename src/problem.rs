@@ -182,7 +182,7 @@ impl Problem {
     }
 
     /// A dependency is down: 503 with `Retry-After` in seconds.
-    pub const fn unavailable(code: Code, retry_after: u32) -> Self {
+    pub fn unavailable(code: Code, retry_after: u32) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(code) }
     }
 
@@ -248,7 +248,7 @@ impl Problem {
 #[serde(rename_all = "camelCase")]
 pub struct ProblemBody<'a> {
     /// Where the code is explained in words.
-    #[schema(format = UriReference, example = "/problems/not-found")]
+    #[schema(example = "/problems/not-found")]
     r#type: String,
     /// A few words, the same for every occurrence of the code.
     #[schema(example = "Not found")]

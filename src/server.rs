@@ -9,7 +9,7 @@ use actix_web::dev::Server;
 use anyhow::Context;
 use tokio::sync::watch;
 
-use crate::app::{AppState, app};
+use crate::app::{AppState, Extra, app};
 use crate::jobs::worker;
 
 /// How long requests in flight may take to finish after the server was told to stop, in seconds.
@@ -30,13 +30,13 @@ pub fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// A server on a bound listener. It runs when it is awaited.
+/// A server on a bound listener. It runs when it is awaited. `extra` mounts what development adds.
 ///
 /// # Errors
 /// When the listener cannot be used.
-pub fn serve(listener: TcpListener, state: AppState) -> anyhow::Result<Server> {
+pub fn serve(listener: TcpListener, state: AppState, extra: Extra) -> anyhow::Result<Server> {
     let tls = state.config.tls.as_ref().map(crate::tls::server_config).transpose()?;
-    let server = HttpServer::new(move || app(state.clone()))
+    let server = HttpServer::new(move || app(state.clone(), &extra))
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .shutdown_timeout(SHUTDOWN_TIMEOUT);
     let server = match tls {
@@ -50,10 +50,10 @@ pub fn serve(listener: TcpListener, state: AppState) -> anyhow::Result<Server> {
 ///
 /// # Errors
 /// When the server cannot start or breaks.
-pub async fn run(listener: TcpListener, state: AppState, with_jobs: bool) -> anyhow::Result<()> {
+pub async fn run(listener: TcpListener, state: AppState, with_jobs: bool, extra: Extra) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     let worker = with_jobs.then(|| tokio::spawn(worker::run(state.clone(), stopped)));
-    let served = serve(listener, state)?.await.context("the server broke");
+    let served = serve(listener, state, extra)?.await.context("the server broke");
     stop.send_replace(true);
     if let Some(worker) = worker {
         worker.await.context("the worker broke")?;

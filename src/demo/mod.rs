@@ -6,6 +6,8 @@ mod store;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 
@@ -42,6 +44,18 @@ pub struct Seeded {
     pub claims: usize,
     /// Those that Stripe would know of, in the order of the file.
     pub paid: Vec<PaidPurchase>,
+}
+
+impl fmt::Display for Seeded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { people, products, courses, sections, lessons, claims, paid, .. } = self;
+        let purchases = claims + paid.len();
+        write!(
+            f,
+            "made {people} people, {products} products, {courses} courses with {sections} sections and {lessons} \
+             lessons, {purchases} purchases"
+        )
+    }
 }
 
 /// A purchase of the demo store, for a local Stripe to enter in its books.

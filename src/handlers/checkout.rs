@@ -80,7 +80,7 @@ pub struct CreateCheckoutSession {
     /// Where the buyer goes afterwards: an absolute URL of one of the store's frontends. `{CHECKOUT_ID}` in it
     /// becomes this checkout's id.
     #[garde(length(chars, max = 2000))]
-    #[schema(max_length = 2000, format = Uri, example = "http://localhost:5173/checkout/{CHECKOUT_ID}")]
+    #[schema(max_length = 2000, example = "http://localhost:5173/checkout/{CHECKOUT_ID}")]
     return_url: String,
     /// The total that the buyer was shown; when it is no longer right, the answer is 409 `price-changed` with the
     /// new quote.

@@ -10,8 +10,8 @@ use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing, CreateCheckoutSessionLineItems,
-    CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionLineItemsPriceDataProductData,
-    CreateCheckoutSessionPaymentIntentData, ExpireCheckoutSession, RetrieveCheckoutSession,
+    CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData, ExpireCheckoutSession,
+    ProductData, RetrieveCheckoutSession,
 };
 use stripe_client_core::{
     CustomizedStripeRequest, IdempotencyKey, RequestStrategy, StripeClient, StripeClientErr, StripeMethod,
@@ -343,11 +343,11 @@ fn refusal(status: StatusCode, body: &[u8]) -> StripeError {
 }
 
 fn line_item(new: &NewSession) -> CreateCheckoutSessionLineItems {
-    let mut product = CreateCheckoutSessionLineItemsPriceDataProductData::new(&new.name);
+    let mut product = ProductData::new(&new.name);
     product.description = Some(new.description.clone());
     product.images = new.image_url.starts_with("https://").then(|| vec![new.image_url.clone()]);
-    let currency = new.currency.as_str().parse().unwrap_or_else(|never| match never {});
-    let mut price = CreateCheckoutSessionLineItemsPriceData::new::<stripe_types::Currency>(currency);
+    let currency: stripe_types::Currency = new.currency.as_str().parse().unwrap_or_else(|never| match never {});
+    let mut price = CreateCheckoutSessionLineItemsPriceData::new(currency);
     price.unit_amount = Some(new.total_in_cents.into());
     price.product_data = Some(product);
     let mut item = CreateCheckoutSessionLineItems::new();

@@ -1,0 +1,225 @@
+//! The page where a person pays a session, waits for a bank, is declined, or lets it expire.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::StatusCode,
+    web::{Data, Form, Path},
+};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{
+    super::{
+        ApiError, LocalStripe, Outcome,
+        books::{Books, Kind},
+        listing,
+        objects::{number, text},
+        payments, sessions,
+    },
+    done,
+    html::{button, escape, money, page},
+    refuse,
+};
+
+/// GET /pay/{session}
+pub(super) async fn show(
+    stripe: Data<LocalStripe>,
+    request: HttpRequest,
+    id: Path<String>,
+) -> HttpResponse {
+    let body = stripe.books(|books| body(books, &id));
+    match body {
+        Ok(body) => page(StatusCode::OK, "Pay", &body),
+        Err(error) => refuse(&request, error),
+    }
+}
+
+fn body(books: &Books, id: &str) -> Result<String, ApiError> {
+    let session = books.find(Kind::Session, id)?;
+    let url = sessions::pay_url(books, id);
+    let actions = match (text(session, "status"), text(session, "payment_status")) {
+        ("open", _) => {
+            let pay = |outcome, class, label| button(&url, &[("outcome", outcome)], class, label);
+            [
+                declined_note(books, session),
+                pay("paid", "main", "Pay by card"),
+                pay("delayed", "", "Pay by bank debit, which takes days"),
+                pay("declined", "", "Pay with a card that is declined"),
+                button(&format!("{url}/expire"), &[], "", "Let the session expire"),
+            ]
+            .concat()
+        }
+        ("complete", "unpaid") => {
+            let settle = |outcome, label| {
+                button(&format!("{url}/settle"), &[("outcome", outcome)], "", label)
+            };
+            let (arrives, fails) = (
+                settle("succeeded", "The debit arrives"),
+                settle("failed", "The debit fails"),
+            );
+            format!("<p>The bank debit is on its way.</p>{arrives}{fails}")
+        }
+        (status, payment) => format!("<p>This session is {status}; its payment is {payment}.</p>"),
+    };
+    let currency = text(session, "currency");
+    let total = money(number(session, "amount_total"), currency);
+    let was = match session
+        .pointer("/total_details/amount_discount")
+        .and_then(Value::as_i64)
+    {
+        None | Some(0) => String::new(),
+        Some(discount) => format!(
+            "<p class=\"note\">{} less a discount of {}</p>",
+            money(number(session, "amount_subtotal"), currency),
+            money(discount, currency)
+        ),
+    };
+    let back = match text(session, "cancel_url") {
+        "" => String::new(),
+        url => format!("<p><a href=\"{}\">Back to the store</a></p>", escape(url)),
+    };
+    Ok(format!(
+        "<div class=\"card narrow wide\">{}<p class=\"price\">{total}</p>{was}{actions}{back}\
+         <p class=\"note\"><code>{}</code></p></div>",
+        goods(books, id),
+        escape(id)
+    ))
+}
+
+/// What is sold, in the words that the store sent.
+fn goods(books: &Books, session_id: &str) -> String {
+    let items = listing::line_item_list(books, session_id);
+    let items = items["data"].as_array().map_or(&[][..], Vec::as_slice);
+    items.iter().map(|item| one_item(books, item)).collect()
+}
+
+fn one_item(books: &Books, item: &Value) -> String {
+    let product = books.find(
+        Kind::Product,
+        item.pointer("/price/product")
+            .and_then(Value::as_str)
+            .unwrap_or_default(),
+    );
+    let product = product.unwrap_or(&Value::Null);
+    let image = product
+        .pointer("/images/0")
+        .and_then(Value::as_str)
+        .map_or_else(String::new, |url| {
+            format!("<img alt=\"\" src=\"{}\">", escape(url))
+        });
+    let times = match number(item, "quantity") {
+        1 => String::new(),
+        quantity => format!(" × {quantity}"),
+    };
+    let (name, description) = (
+        escape(text(item, "description")),
+        escape(text(product, "description")),
+    );
+    format!("{image}<h2>{name}{times}</h2><p>{description}</p>")
+}
+
+fn declined_note(books: &Books, session: &Value) -> String {
+    let intent = books.find(Kind::PaymentIntent, text(session, "payment_intent"));
+    match intent.map(|intent| {
+        intent
+            .pointer("/last_payment_error/message")
+            .and_then(Value::as_str)
+    }) {
+        Ok(Some(message)) => format!("<p class=\"bad\">{}</p>", escape(message)),
+        _ => String::new(),
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Payment {
+    outcome: Outcome,
+    country: Option<String>,
+}
+
+/// POST /pay/{session} with `outcome=paid|delayed|declined` and, if wanted, `country=DE`.
+pub(super) async fn pay(
+    stripe: Data<LocalStripe>,
+    request: HttpRequest,
+    id: Path<String>,
+    form: Form<Payment>,
+) -> HttpResponse {
+    let country = form.country.as_deref().unwrap_or("US");
+    let result = stripe.change(|books| {
+        let session = payments::pay(books, &id, form.outcome, country)?;
+        let next = next_page(books, &session);
+        Ok((session, next))
+    });
+    match result {
+        Ok((session, next)) => done(&request, Ok(session), &next),
+        Err(error) => refuse(&request, error),
+    }
+}
+
+/// Where Stripe sends the buyer: to the store when the session is complete, otherwise back to the page.
+fn next_page(books: &Books, session: &Value) -> String {
+    let id = text(session, "id");
+    let url = [text(session, "success_url"), text(session, "return_url")]
+        .into_iter()
+        .find(|url| !url.is_empty());
+    match url {
+        Some(url) if text(session, "status") == "complete" => {
+            url.replace("{CHECKOUT_SESSION_ID}", id)
+        }
+        _ => sessions::pay_url(books, id),
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Arrival {
+    Succeeded,
+    Failed,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Settlement {
+    outcome: Arrival,
+}
+
+/// POST /pay/{session}/settle with `outcome=succeeded|failed`
+pub(super) async fn settle(
+    stripe: Data<LocalStripe>,
+    request: HttpRequest,
+    id: Path<String>,
+    form: Form<Settlement>,
+) -> HttpResponse {
+    let succeeded = matches!(form.outcome, Arrival::Succeeded);
+    let back = stripe.books(|books| sessions::pay_url(books, &id));
+    done(&request, stripe.settle(&id, succeeded), &back)
+}
+
+/// POST /pay/{session}/expire
+pub(super) async fn expire(
+    stripe: Data<LocalStripe>,
+    request: HttpRequest,
+    id: Path<String>,
+) -> HttpResponse {
+    let back = stripe.books(|books| sessions::pay_url(books, &id));
+    done(&request, stripe.expire(&id), &back)
+}
+
+/// GET /receipts/{charge}
+pub(super) async fn receipt(
+    stripe: Data<LocalStripe>,
+    request: HttpRequest,
+    id: Path<String>,
+) -> HttpResponse {
+    let charge = stripe.books(|books| books.find(Kind::Charge, &id).cloned());
+    let charge = match charge {
+        Ok(charge) => charge,
+        Err(error) => return refuse(&request, error),
+    };
+    let amount = |name| money(number(&charge, name), text(&charge, "currency"));
+    let body = format!(
+        "<div class=\"card narrow\"><p class=\"price\">{}</p><p>Refunded: {}</p><p class=\"note\"><code>{}</code></p></div>",
+        amount("amount"),
+        amount("amount_refunded"),
+        escape(&id)
+    );
+    page(StatusCode::OK, "Receipt", &body)
+}

@@ -1,0 +1,319 @@
+//! Paying a session: payment intents and charges, at once, later, or not at all.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    books::{Books, Kind, Particulars},
+    coupons,
+    error::ApiError,
+    events::emit,
+    objects::{merge, new_id, now, number, text, with},
+};
+
+/// What happens when a person pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The card is charged at once.
+    Paid,
+    /// A bank debit is on its way: the session completes unpaid, until [`settle`].
+    Delayed,
+    /// The card is declined; the session stays open for another try.
+    Declined,
+}
+
+/// Pays an open session with a card (or bank account) of `country`; the session as it is afterwards.
+pub(super) fn pay(
+    books: &mut Books,
+    id: &str,
+    outcome: Outcome,
+    country: &str,
+) -> Result<Value, ApiError> {
+    let session = books.find(Kind::Session, id)?.clone();
+    let status = text(&session, "status");
+    if status != "open" {
+        return Err(ApiError::invalid(format!(
+            "This Checkout Session is {status} and cannot be paid."
+        )));
+    }
+    if number(&session, "amount_total") == 0 {
+        return complete(books, id, "no_payment_required");
+    }
+    let intent = intent_of(books, &session);
+    let charge = new_charge(books, &intent, outcome, country);
+    let charge_id = text(&charge, "id").to_owned();
+    books.add(Kind::Charge, charge);
+    let intent_id = text(&intent, "id").to_owned();
+    books.add(
+        Kind::PaymentIntent,
+        with(intent, json!({ "latest_charge": charge_id })),
+    );
+    merge(
+        books.find_mut(Kind::Session, id)?,
+        json!({ "payment_intent": intent_id }),
+    );
+
+    match outcome {
+        Outcome::Paid => {
+            succeed(books, &intent_id)?;
+            complete(books, id, "paid")
+        }
+        Outcome::Delayed => {
+            let processing =
+                json!({ "status": "processing", "processing": null, "last_payment_error": null });
+            merge(books.find_mut(Kind::PaymentIntent, &intent_id)?, processing);
+            complete(books, id, "unpaid")
+        }
+        Outcome::Declined => {
+            fail(
+                books,
+                &intent_id,
+                "card_declined",
+                "Your card was declined.",
+            )?;
+            Ok(books.find(Kind::Session, id)?.clone())
+        }
+    }
+}
+
+/// Ends the waiting for a delayed payment; the session as it is afterwards.
+pub(super) fn settle(books: &mut Books, id: &str, succeeded: bool) -> Result<Value, ApiError> {
+    let session = books.find(Kind::Session, id)?;
+    let intent_id = text(session, "payment_intent").to_owned();
+    let waiting =
+        text(session, "status") == "complete" && text(session, "payment_status") == "unpaid";
+    if !waiting || text(books.find(Kind::PaymentIntent, &intent_id)?, "status") != "processing" {
+        return Err(ApiError::invalid(
+            "This Checkout Session does not wait for a delayed payment.",
+        ));
+    }
+    let event = if succeeded {
+        succeed(books, &intent_id)?;
+        merge(
+            books.find_mut(Kind::Session, id)?,
+            json!({ "payment_status": "paid" }),
+        );
+        "checkout.session.async_payment_succeeded"
+    } else {
+        fail(
+            books,
+            &intent_id,
+            "payment_method_customer_decline",
+            "The bank refused the debit.",
+        )?;
+        "checkout.session.async_payment_failed"
+    };
+    let session = books.find(Kind::Session, id)?.clone();
+    emit(books, event, &session);
+    Ok(session)
+}
+
+/// A purchase made before the local Stripe began to keep books, such as one of a demo store.
+#[derive(Clone, Debug)]
+pub struct Adopted {
+    /// `cs_test_...`
+    pub session_id: String,
+    /// `pi_...`
+    pub payment_intent_id: String,
+    /// `ch_...`
+    pub charge_id: String,
+    /// What was sold, for the pages.
+    pub product_name: String,
+    /// What was paid, in the smallest unit.
+    pub amount: i64,
+    /// What the coupon took off before, in the smallest unit.
+    pub discount: i64,
+    /// ISO 4217, lower case.
+    pub currency: String,
+    /// When it was paid, in seconds since the epoch.
+    pub created: i64,
+}
+
+/// Enters the adopted purchase as paid, without events; once, however often it is told.
+pub(super) fn adopt(books: &mut Books, adopted: &Adopted) {
+    if books.find(Kind::Session, &adopted.session_id).is_ok() {
+        return;
+    }
+    let (amount, created) = (adopted.amount, adopted.created);
+    let subtotal = amount + adopted.discount;
+    let session = with(
+        books.templates.session.clone(),
+        json!({
+            "id": adopted.session_id, "created": created, "expires_at": created + 24 * 60 * 60,
+            "ui_mode": "hosted_page", "success_url": books.base_url,
+            "amount_subtotal": subtotal, "amount_total": amount, "currency": adopted.currency,
+            "total_details": { "amount_discount": adopted.discount, "amount_shipping": 0, "amount_tax": 0 },
+            "status": "complete", "payment_status": "paid", "payment_intent": adopted.payment_intent_id,
+        }),
+    );
+    let intent = with(
+        intent_of(
+            books,
+            &with(session.clone(), json!({ "payment_intent": null })),
+        ),
+        json!({
+            "id": adopted.payment_intent_id, "created": created, "status": "succeeded",
+            "client_secret": new_id(&format!("{}_secret", adopted.payment_intent_id)),
+            "amount_received": amount, "latest_charge": adopted.charge_id,
+        }),
+    );
+    let charge = with(
+        new_charge(books, &intent, Outcome::Paid, "US"),
+        json!({
+            "created": created,
+            "id": adopted.charge_id,
+            "receipt_url": receipt_url(books, &adopted.charge_id),
+            "refunds": refunds_of(&adopted.charge_id),
+        }),
+    );
+    let item = json!({
+        "id": new_id("li"), "object": "item", "adjustable_quantity": null, "amount_discount": adopted.discount,
+        "amount_subtotal": subtotal, "amount_tax": 0, "amount_total": amount, "currency": adopted.currency,
+        "description": adopted.product_name, "metadata": {}, "price": null, "quantity": 1,
+    });
+    let particulars = Particulars {
+        line_items: vec![item],
+        intent_metadata: json!({}),
+    };
+    books
+        .data
+        .particulars
+        .insert(adopted.session_id.clone(), particulars);
+    books.add(Kind::Session, session);
+    books.add(Kind::PaymentIntent, intent);
+    books.add(Kind::Charge, charge);
+}
+
+/// The session's payment intent, taken out of the books: the one of a declined try, or a new one.
+fn intent_of(books: &mut Books, session: &Value) -> Value {
+    let known = text(session, "payment_intent");
+    if let Ok(intent) = books.find(Kind::PaymentIntent, known) {
+        let intent = intent.clone();
+        books.remove(Kind::PaymentIntent, known);
+        return intent;
+    }
+    let id = new_id("pi");
+    let metadata = books.data.particulars.get(text(session, "id")).map_or_else(
+        || json!({}),
+        |particulars| particulars.intent_metadata.clone(),
+    );
+    with(
+        books.templates.payment_intent.clone(),
+        json!({
+            "id": id, "client_secret": new_id(&format!("{id}_secret")), "created": now(),
+            "amount": session["amount_total"], "currency": session["currency"], "metadata": metadata,
+            "payment_method_types": session["payment_method_types"],
+        }),
+    )
+}
+
+fn new_charge(books: &Books, intent: &Value, outcome: Outcome, country: &str) -> Value {
+    let id = new_id("ch");
+    let mut charge = with(
+        books.templates.charge.clone(),
+        json!({
+            "id": id, "created": now(), "amount": intent["amount"], "currency": intent["currency"],
+            "metadata": intent["metadata"], "payment_intent": intent["id"], "payment_method": new_id("pm"),
+            "balance_transaction": new_id("txn"), "captured": true, "amount_captured": intent["amount"],
+            "receipt_url": receipt_url(books, &id), "refunds": refunds_of(&id),
+        }),
+    );
+    if outcome == Outcome::Delayed {
+        let account = json!({
+            "account_holder_type": "individual", "account_type": "checking", "bank_name": "STRIPE TEST BANK",
+            "fingerprint": "AOB934RVNwzk6xtn", "last4": "6789", "routing_number": "110000000",
+        });
+        let details = json!({ "type": "us_bank_account", "us_bank_account": account });
+        merge(
+            &mut charge,
+            json!({ "payment_method_details": details, "status": "pending", "paid": false }),
+        );
+    } else {
+        let mut details = charge["payment_method_details"].take();
+        if let Some(card) = details.get_mut("card") {
+            merge(
+                card,
+                json!({
+                    "country": country, "installments": null, "three_d_secure": null, "wallet": null,
+                    "overcapture": { "maximum_amount_capturable": intent["amount"], "status": "unavailable" },
+                }),
+            );
+        }
+        merge(&mut charge, json!({ "payment_method_details": details }));
+    }
+    charge
+}
+
+fn receipt_url(books: &Books, charge_id: &str) -> String {
+    format!("{}/receipts/{charge_id}", books.base_url)
+}
+
+fn refunds_of(charge_id: &str) -> Value {
+    json!({ "object": "list", "data": [], "has_more": false, "url": format!("/v1/charges/{charge_id}/refunds") })
+}
+
+fn succeed(books: &mut Books, intent_id: &str) -> Result<(), ApiError> {
+    let intent = books.find_mut(Kind::PaymentIntent, intent_id)?;
+    let received = intent["amount"].clone();
+    merge(
+        intent,
+        json!({ "status": "succeeded", "amount_received": received, "processing": null, "last_payment_error": null }),
+    );
+    let intent = intent.clone();
+    let charge = books.find_mut(Kind::Charge, text(&intent, "latest_charge"))?;
+    merge(charge, json!({ "status": "succeeded", "paid": true }));
+    let charge = charge.clone();
+    emit(books, "charge.succeeded", &charge);
+    emit(books, "payment_intent.succeeded", &intent);
+    Ok(())
+}
+
+fn fail(books: &mut Books, intent_id: &str, code: &str, message: &str) -> Result<(), ApiError> {
+    let intent = books.find_mut(Kind::PaymentIntent, intent_id)?;
+    let charge_id = text(intent, "latest_charge").to_owned();
+    let error = json!({
+        "type": "card_error", "code": code, "decline_code": "generic_decline", "message": message,
+        "charge": charge_id, "doc_url": "https://docs.stripe.com/error-codes",
+    });
+    let changes = json!({ "status": "requires_payment_method", "processing": null, "last_payment_error": error });
+    merge(intent, changes);
+    let intent = intent.clone();
+    let charge = books.find_mut(Kind::Charge, &charge_id)?;
+    merge(
+        charge,
+        json!({
+            "status": "failed", "paid": false, "captured": false, "amount_captured": 0, "balance_transaction": null,
+            "failure_code": code, "failure_message": message, "receipt_url": null,
+        }),
+    );
+    let charge = charge.clone();
+    emit(books, "charge.failed", &charge);
+    emit(books, "payment_intent.payment_failed", &intent);
+    Ok(())
+}
+
+fn complete(books: &mut Books, id: &str, payment_status: &str) -> Result<Value, ApiError> {
+    let session = books.find_mut(Kind::Session, id)?;
+    let email = match text(session, "customer_email") {
+        "" => "buyer@example.com",
+        email => email,
+    };
+    let customer = json!({
+        "address": null, "business_name": null, "email": email, "individual_name": null, "name": null,
+        "phone": null, "tax_exempt": "none", "tax_ids": [],
+    });
+    merge(
+        session,
+        json!({ "status": "complete", "payment_status": payment_status, "url": null, "customer_details": customer }),
+    );
+    let session = session.clone();
+    if let Some(coupon) = session
+        .pointer("/discounts/0/coupon")
+        .and_then(Value::as_str)
+    {
+        coupons::redeem(books, coupon);
+    }
+    emit(books, "checkout.session.completed", &session);
+    Ok(session)
+}
