@@ -112,12 +112,17 @@ pub fn app(
         InitError = (),
     > + use<>,
 > {
-    let (app, paths) = App::new().into_utoipa_app().configure(router::routes).split_for_parts();
+    let (app, paths) = App::new()
+        .into_utoipa_app()
+        .configure(router::routes)
+        .split_for_parts();
     let document = openapi::document(paths, &state.config.public_url);
     let cors = cors(&state.config);
     app.app_data(web::Data::new(state))
         .app_data(web::Data::new(PathTable::new(&document)))
-        .app_data(web::PathConfig::default().error_handler(|_, _| Problem::new(Code::NotFound).into()))
+        .app_data(
+            web::PathConfig::default().error_handler(|_, _| Problem::new(Code::NotFound).into()),
+        )
         .configure(|config| openapi::serve(config, document))
         .configure(|config| extra(config))
         .default_service(web::to(problems::unmatched))
@@ -133,8 +138,17 @@ pub fn app(
 fn cors(config: &Config) -> Cors {
     let origins = config.cors_origins.clone();
     Cors::default()
-        .allowed_origin_fn(move |origin, _| origin.to_str().is_ok_and(|origin| origins.allows(origin)))
-        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
+        .allowed_origin_fn(move |origin, _| {
+            origin.to_str().is_ok_and(|origin| origins.allows(origin))
+        })
+        .allowed_methods([
+            Method::GET,
+            Method::HEAD,
+            Method::POST,
+            Method::PUT,
+            Method::PATCH,
+            Method::DELETE,
+        ])
         .allow_any_header()
         .expose_headers([
             header::ETAG,

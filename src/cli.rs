@@ -86,12 +86,17 @@ pub fn main() -> ExitCode {
         None => crate::dev::run(&crate::dev::DevOptions::default()),
         #[cfg(not(feature = "dev"))]
         None => {
-            eprintln!("Say what to do: `lectern serve` starts the server, `lectern --help` lists the rest.");
+            eprintln!(
+                "Say what to do: `lectern serve` starts the server, `lectern --help` lists the rest."
+            );
             return ExitCode::from(USAGE);
         }
         #[cfg(feature = "dev")]
         Some(Command::Dev(options)) => crate::dev::run(&options),
-        Some(Command::Serve { no_migrate, no_jobs }) => serve(!no_migrate, !no_jobs),
+        Some(Command::Serve {
+            no_migrate,
+            no_jobs,
+        }) => serve(!no_migrate, !no_jobs),
         Some(Command::Jobs) => jobs(),
         Some(Command::Migrate(command)) => migrate(&command),
         Some(Command::Openapi { check }) => print_openapi(check),
@@ -102,7 +107,11 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
-            if error.is::<ConfigErrors>() { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
+            if error.is::<ConfigErrors>() {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
@@ -120,7 +129,11 @@ fn serve(migrate: bool, with_jobs: bool) -> anyhow::Result<()> {
         tracing::info!(?applied, "migrations are up to date");
     } else {
         let pending = db::pending_migrations(&mut conn)?;
-        anyhow::ensure!(pending.is_empty(), "migrations are pending; run `lectern migrate up` first: {}", pending.join(", "));
+        anyhow::ensure!(
+            pending.is_empty(),
+            "migrations are pending; run `lectern migrate up` first: {}",
+            pending.join(", ")
+        );
     }
     drop(conn);
     let listener = server::bind(config.bind_addr)?;
@@ -141,7 +154,10 @@ fn jobs() -> anyhow::Result<()> {
 /// # Errors
 /// When threads cannot be started.
 pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime cannot start")
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")
 }
 
 fn migrate(command: &Migrate) -> anyhow::Result<()> {
@@ -152,9 +168,13 @@ fn migrate(command: &Migrate) -> anyhow::Result<()> {
             println!("{} pending", pending.len());
             pending.iter().for_each(|name| println!("  {name}"));
         }
-        Migrate::Up => db::migrate_up(&mut conn)?.iter().for_each(|version| println!("applied {version}")),
+        Migrate::Up => db::migrate_up(&mut conn)?
+            .iter()
+            .for_each(|version| println!("applied {version}")),
         Migrate::Down { count } => {
-            db::migrate_down(&mut conn, *count)?.iter().for_each(|version| println!("took back {version}"));
+            db::migrate_down(&mut conn, *count)?
+                .iter()
+                .for_each(|version| println!("took back {version}"));
         }
     }
     Ok(())
@@ -162,7 +182,9 @@ fn migrate(command: &Migrate) -> anyhow::Result<()> {
 
 /// A connection for commands that need the database and nothing else.
 fn connect() -> anyhow::Result<diesel::PgConnection> {
-    let url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
+    let url = std::env::var("DATABASE_URL")
+        .ok()
+        .filter(|url| !url.is_empty());
     let url = url.context("DATABASE_URL is missing; it names the database to work on")?;
     Ok(db::connect(&url.into())?)
 }
@@ -173,7 +195,8 @@ fn print_openapi(check: bool) -> anyhow::Result<()> {
         print!("{served}");
         return Ok(());
     }
-    let committed = std::fs::read_to_string("openapi/openapi.json").context("openapi/openapi.json cannot be read")?;
+    let committed = std::fs::read_to_string("openapi/openapi.json")
+        .context("openapi/openapi.json cannot be read")?;
     anyhow::ensure!(
         committed == served,
         "openapi/openapi.json is not what the server serves; mend it with: cargo run -- openapi > openapi/openapi.json"
@@ -184,7 +207,9 @@ fn print_openapi(check: bool) -> anyhow::Result<()> {
 fn seed() -> anyhow::Result<()> {
     let mut conn = connect()?;
     db::migrate_up(&mut conn)?;
-    let currency = std::env::var("CURRENCY").ok().unwrap_or_else(|| "usd".to_owned());
+    let currency = std::env::var("CURRENCY")
+        .ok()
+        .unwrap_or_else(|| "usd".to_owned());
     let seeded = crate::demo::seed(&mut conn, &currency)?;
     println!("{seeded}");
     Ok(())

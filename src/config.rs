@@ -79,13 +79,15 @@ pub struct Origins {
 impl Origins {
     /// Whether the origin, such as `https://shop.example.com`, is one of them.
     pub fn allows(&self, origin: &str) -> bool {
-        self.listed.iter().any(|listed| listed == origin) || (self.loopback && is_loopback_origin(origin))
+        self.listed.iter().any(|listed| listed == origin)
+            || (self.loopback && is_loopback_origin(origin))
     }
 }
 
 fn is_loopback_origin(origin: &str) -> bool {
     Url::parse(origin).is_ok_and(|url| {
-        url.scheme() == "http" && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+        url.scheme() == "http"
+            && matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
     })
 }
 
@@ -95,8 +97,13 @@ pub struct ConfigErrors(BTreeMap<&'static str, String>);
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "The configuration is not complete. Set these in the environment or in .env (see .env.example):")?;
-        self.0.iter().try_for_each(|(name, fault)| write!(f, "\n  {name}: {fault}"))
+        write!(
+            f,
+            "The configuration is not complete. Set these in the environment or in .env (see .env.example):"
+        )?;
+        self.0
+            .iter()
+            .try_for_each(|(name, fault)| write!(f, "\n  {name}: {fault}"))
     }
 }
 
@@ -108,38 +115,68 @@ impl Config {
     /// # Errors
     /// Names every fault at once.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
-        let mut vars = Variables { get: &variable, faults: BTreeMap::new() };
-        let bind_addr = vars.parsed("BIND_ADDR", "an address such as 0.0.0.0:8080").unwrap_or_else(default_bind_addr);
+        let mut vars = Variables {
+            get: &variable,
+            faults: BTreeMap::new(),
+        };
+        let bind_addr = vars
+            .parsed("BIND_ADDR", "an address such as 0.0.0.0:8080")
+            .unwrap_or_else(default_bind_addr);
         let issuer = vars.required_url("CLERK_ISSUER");
         let config = Self {
-            database_url: vars.required_with("DATABASE_URL", "a postgres:// URL", |url| {
-                url.starts_with("postgres://") || url.starts_with("postgresql://")
-            }).into(),
+            database_url: vars
+                .required_with("DATABASE_URL", "a postgres:// URL", |url| {
+                    url.starts_with("postgres://") || url.starts_with("postgresql://")
+                })
+                .into(),
             database_pool_size: vars
-                .parsed_if("DATABASE_POOL_SIZE", "a number from 1 to 1000", |size| (1..=1000).contains(size))
+                .parsed_if("DATABASE_POOL_SIZE", "a number from 1 to 1000", |size| {
+                    (1..=1000).contains(size)
+                })
                 .unwrap_or_else(default_pool_size),
             public_url: vars.required_url("PUBLIC_URL"),
             clerk: ClerkConfig {
-                jwks_url: vars.optional_url("CLERK_JWKS_URL").unwrap_or_else(|| format!("{issuer}/.well-known/jwks.json")),
+                jwks_url: vars
+                    .optional_url("CLERK_JWKS_URL")
+                    .unwrap_or_else(|| format!("{issuer}/.well-known/jwks.json")),
                 issuer,
                 authorized_parties: vars.authorized_parties(),
-                webhook_secrets: vars.required_list("CLERK_WEBHOOK_SECRETS", |secret| secret.parse::<StandardSecret>().ok()),
+                webhook_secrets: vars.required_list("CLERK_WEBHOOK_SECRETS", |secret| {
+                    secret.parse::<StandardSecret>().ok()
+                }),
             },
             stripe: StripeConfig {
-                secret_key: vars.required_with("STRIPE_SECRET_KEY", "a Stripe secret key, sk_... or rk_...", |key| {
-                    key.starts_with("sk_") || key.starts_with("rk_")
-                }).into(),
-                api_url: vars.optional_url("STRIPE_API_URL").unwrap_or_else(|| "https://api.stripe.com".to_owned()),
-                webhook_secrets: vars.required_list("STRIPE_WEBHOOK_SECRETS", |secret| secret.parse::<StripeSecret>().ok()),
+                secret_key: vars
+                    .required_with(
+                        "STRIPE_SECRET_KEY",
+                        "a Stripe secret key, sk_... or rk_...",
+                        |key| key.starts_with("sk_") || key.starts_with("rk_"),
+                    )
+                    .into(),
+                api_url: vars
+                    .optional_url("STRIPE_API_URL")
+                    .unwrap_or_else(|| "https://api.stripe.com".to_owned()),
+                webhook_secrets: vars.required_list("STRIPE_WEBHOOK_SECRETS", |secret| {
+                    secret.parse::<StripeSecret>().ok()
+                }),
             },
             currency: vars
-                .parsed("CURRENCY", "a three-letter ISO 4217 code that Stripe charges in, such as usd")
+                .parsed(
+                    "CURRENCY",
+                    "a three-letter ISO 4217 code that Stripe charges in, such as usd",
+                )
                 .unwrap_or_default(),
             cors_origins: vars.origins("CORS_ORIGINS"),
             return_origins: vars.origins("RETURN_ORIGINS"),
-            trusted_proxies: vars.optional_list("TRUSTED_PROXIES", "networks such as 10.0.0.0/8", |net| {
-                net.parse().ok().or_else(|| net.parse::<IpAddr>().ok().map(IpNet::from))
-            }),
+            trusted_proxies: vars.optional_list(
+                "TRUSTED_PROXIES",
+                "networks such as 10.0.0.0/8",
+                |net| {
+                    net.parse()
+                        .ok()
+                        .or_else(|| net.parse::<IpAddr>().ok().map(IpNet::from))
+                },
+            ),
             country_header: vars.parsed_if("COUNTRY_HEADER", "a header name", |name: &String| {
                 actix_web::http::header::HeaderName::try_from(name.as_str()).is_ok()
             }),
@@ -147,7 +184,11 @@ impl Config {
             log_format: vars.log_format(),
             bind_addr,
         };
-        if vars.faults.is_empty() { Ok(config) } else { Err(ConfigErrors(vars.faults)) }
+        if vars.faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigErrors(vars.faults))
+        }
     }
 }
 
@@ -170,14 +211,21 @@ struct Variables<'a> {
 
 impl Variables<'_> {
     fn value(&self, name: &str) -> Option<String> {
-        (self.get)(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
+        (self.get)(name)
+            .map(|value| value.trim().to_owned())
+            .filter(|value| !value.is_empty())
     }
 
     fn fault(&mut self, name: &'static str, fault: impl Into<String>) {
         self.faults.insert(name, fault.into());
     }
 
-    fn required_with(&mut self, name: &'static str, what: &str, accept: impl Fn(&str) -> bool) -> String {
+    fn required_with(
+        &mut self,
+        name: &'static str,
+        what: &str,
+        accept: impl Fn(&str) -> bool,
+    ) -> String {
         match self.value(name) {
             Some(value) if accept(&value) => return value,
             Some(_) => self.fault(name, format!("is not {what}")),
@@ -199,7 +247,12 @@ impl Variables<'_> {
         self.parsed_if(name, what, |_| true)
     }
 
-    fn parsed_if<T: std::str::FromStr>(&mut self, name: &'static str, what: &str, accept: impl Fn(&T) -> bool) -> Option<T> {
+    fn parsed_if<T: std::str::FromStr>(
+        &mut self,
+        name: &'static str,
+        what: &str,
+        accept: impl Fn(&T) -> bool,
+    ) -> Option<T> {
         let value = self.value(name)?;
         let parsed = value.parse().ok().filter(|value| accept(value));
         if parsed.is_none() {
@@ -208,16 +261,28 @@ impl Variables<'_> {
         parsed
     }
 
-    fn required_list<T>(&mut self, name: &'static str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+    fn required_list<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
         if self.value(name).is_none() {
             self.fault(name, "is missing; it is a comma-separated list");
         }
         self.optional_list(name, "a comma-separated list of well-formed entries", parse)
     }
 
-    fn optional_list<T>(&mut self, name: &'static str, what: &str, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+    fn optional_list<T>(
+        &mut self,
+        name: &'static str,
+        what: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Vec<T> {
         let value = self.value(name).unwrap_or_default();
-        let entries = value.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let entries = value
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty());
         let parsed: Option<Vec<T>> = entries.map(parse).collect();
         parsed.unwrap_or_else(|| {
             self.fault(name, format!("is not {what}"));
@@ -242,21 +307,30 @@ impl Variables<'_> {
     }
 
     fn authorized_parties(&mut self) -> Vec<String> {
-        let parties = self.required_list("CLERK_AUTHORIZED_PARTIES", |party| Some(party.to_owned()));
-        if parties.iter().any(|party| party == ANY_PARTY) { Vec::new() } else { parties }
+        let parties =
+            self.required_list("CLERK_AUTHORIZED_PARTIES", |party| Some(party.to_owned()));
+        if parties.iter().any(|party| party == ANY_PARTY) {
+            Vec::new()
+        } else {
+            parties
+        }
     }
 
     fn tls(&mut self) -> Option<TlsConfig> {
         match (self.value("TLS_CERT_FILE"), self.value("TLS_KEY_FILE")) {
-            (Some(cert_file), Some(key_file)) => {
-                Some(TlsConfig { cert_file: cert_file.into(), key_file: key_file.into() })
-            }
+            (Some(cert_file), Some(key_file)) => Some(TlsConfig {
+                cert_file: cert_file.into(),
+                key_file: key_file.into(),
+            }),
             (Some(_), None) => {
                 self.fault("TLS_KEY_FILE", "is missing; TLS_CERT_FILE needs its key");
                 None
             }
             (None, Some(_)) => {
-                self.fault("TLS_CERT_FILE", "is missing; TLS_KEY_FILE needs its certificate");
+                self.fault(
+                    "TLS_CERT_FILE",
+                    "is missing; TLS_KEY_FILE needs its certificate",
+                );
                 None
             }
             (None, None) => None,

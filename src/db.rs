@@ -43,7 +43,10 @@ impl Db {
             .test_on_check_out(false)
             .error_handler(Box::new(LogPoolErrors))
             .build_unchecked(ConnectionManager::new(url.expose_secret()));
-        Self { pool, permits: Arc::new(Semaphore::new(size as usize)) }
+        Self {
+            pool,
+            permits: Arc::new(Semaphore::new(size as usize)),
+        }
     }
 
     /// Runs statements that need no transaction: a single one, or reads that may differ by a moment.
@@ -124,7 +127,9 @@ pub fn connect(url: &SecretString) -> Result<PgConnection, MigrationError> {
 /// When a migration fails; those before it stay applied.
 pub fn migrate_up(conn: &mut PgConnection) -> Result<Vec<String>, MigrationError> {
     locked(conn, |conn| {
-        let applied = conn.run_pending_migrations(MIGRATIONS).map_err(MigrationError::Migrate)?;
+        let applied = conn
+            .run_pending_migrations(MIGRATIONS)
+            .map_err(MigrationError::Migrate)?;
         Ok(applied.iter().map(ToString::to_string).collect())
     })
 }
@@ -135,9 +140,15 @@ pub fn migrate_up(conn: &mut PgConnection) -> Result<Vec<String>, MigrationError
 /// When a migration fails; those before it stay taken back.
 pub fn migrate_down(conn: &mut PgConnection, count: usize) -> Result<Vec<String>, MigrationError> {
     locked(conn, |conn| {
-        let applied = conn.applied_migrations().map_err(MigrationError::Migrate)?.len();
+        let applied = conn
+            .applied_migrations()
+            .map_err(MigrationError::Migrate)?
+            .len();
         (0..count.min(applied))
-            .map(|_| conn.revert_last_migration(MIGRATIONS).map(|version| version.to_string()))
+            .map(|_| {
+                conn.revert_last_migration(MIGRATIONS)
+                    .map(|version| version.to_string())
+            })
             .collect::<Result<_, _>>()
             .map_err(MigrationError::Migrate)
     })
@@ -148,8 +159,13 @@ pub fn migrate_down(conn: &mut PgConnection, count: usize) -> Result<Vec<String>
 /// # Errors
 /// When the database does not answer.
 pub fn pending_migrations(conn: &mut PgConnection) -> Result<Vec<String>, MigrationError> {
-    let pending = conn.pending_migrations(MIGRATIONS).map_err(MigrationError::Migrate)?;
-    Ok(pending.iter().map(|migration| migration.name().to_string()).collect())
+    let pending = conn
+        .pending_migrations(MIGRATIONS)
+        .map_err(MigrationError::Migrate)?;
+    Ok(pending
+        .iter()
+        .map(|migration| migration.name().to_string())
+        .collect())
 }
 
 /// "lectern" in ASCII: the key of the session-level advisory lock around migrations.
@@ -160,8 +176,12 @@ fn locked<T>(
     work: impl FnOnce(&mut PgConnection) -> Result<T, MigrationError>,
 ) -> Result<T, MigrationError> {
     use diesel::sql_types::BigInt;
-    diesel::sql_query("SELECT pg_advisory_lock($1)").bind::<BigInt, _>(MIGRATION_LOCK).execute(conn)?;
+    diesel::sql_query("SELECT pg_advisory_lock($1)")
+        .bind::<BigInt, _>(MIGRATION_LOCK)
+        .execute(conn)?;
     let result = work(conn);
-    diesel::sql_query("SELECT pg_advisory_unlock($1)").bind::<BigInt, _>(MIGRATION_LOCK).execute(conn)?;
+    diesel::sql_query("SELECT pg_advisory_unlock($1)")
+        .bind::<BigInt, _>(MIGRATION_LOCK)
+        .execute(conn)?;
     result
 }

@@ -8,11 +8,11 @@ use actix_web::{HttpResponse, web};
 use serde_json::json;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
-use utoipa::openapi::{
-    ComponentsBuilder, ContactBuilder, Content, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
-    ServerBuilder,
-};
 use utoipa::openapi::tag::{Tag, TagBuilder};
+use utoipa::openapi::{
+    ComponentsBuilder, ContactBuilder, Content, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr,
+    ResponseBuilder, ServerBuilder,
+};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::{Config as UiConfig, SwaggerUi};
@@ -22,7 +22,10 @@ use crate::router;
 
 /// The document as it is committed: independent of where the server runs.
 pub fn committed() -> OpenApi {
-    let (_, paths) = actix_web::App::new().into_utoipa_app().configure(router::routes).split_for_parts();
+    let (_, paths) = actix_web::App::new()
+        .into_utoipa_app()
+        .configure(router::routes)
+        .split_for_parts();
     document(paths, "http://127.0.0.1:8080")
 }
 
@@ -40,8 +43,17 @@ pub fn document(mut collected: OpenApi, public_url: &str) -> OpenApi {
         .title("Lectern")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(include_str!("openapi.md")))
-        .contact(Some(ContactBuilder::new().name(Some("The Lectern authors")).build()))
-        .license(Some(LicenseBuilder::new().name("MIT OR Apache-2.0").identifier(Some("MIT OR Apache-2.0")).build()))
+        .contact(Some(
+            ContactBuilder::new()
+                .name(Some("The Lectern authors"))
+                .build(),
+        ))
+        .license(Some(
+            LicenseBuilder::new()
+                .name("MIT OR Apache-2.0")
+                .identifier(Some("MIT OR Apache-2.0"))
+                .build(),
+        ))
         .build();
     collected.servers = Some(vec![ServerBuilder::new().url(public_url).build()]);
     collected.tags = Some(tags());
@@ -51,30 +63,63 @@ pub fn document(mut collected: OpenApi, public_url: &str) -> OpenApi {
     schemas.push((ProblemBody::name().into_owned(), ProblemBody::schema()));
     let components = schemas
         .into_iter()
-        .fold(ComponentsBuilder::from(components), |builder, (name, schema)| builder.schema(name, schema))
-        .security_scheme("session", SecurityScheme::Http(Http::builder()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("JWT")
-            .description(Some("A Clerk session token, from `getToken()` of Clerk's SDK."))
-            .build()));
+        .fold(
+            ComponentsBuilder::from(components),
+            |builder, (name, schema)| builder.schema(name, schema),
+        )
+        .security_scheme(
+            "session",
+            SecurityScheme::Http(
+                Http::builder()
+                    .scheme(HttpAuthScheme::Bearer)
+                    .bearer_format("JWT")
+                    .description(Some(
+                        "A Clerk session token, from `getToken()` of Clerk's SDK.",
+                    ))
+                    .build(),
+            ),
+        );
     collected.components = Some(components.build());
     for item in collected.paths.paths.values_mut() {
-        let operations = [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch];
-        operations.into_iter().flatten().for_each(|operation| complete(operation));
+        let operations = [
+            &mut item.get,
+            &mut item.put,
+            &mut item.post,
+            &mut item.delete,
+            &mut item.patch,
+        ];
+        operations
+            .into_iter()
+            .flatten()
+            .for_each(|operation| complete(operation));
     }
     collected
 }
 
 fn tags() -> Vec<Tag> {
     [
-        ("Shop", "The public catalogue, prices, checkout and free claims."),
-        ("Learn", "What a signed-in learner has: courses, lessons, progress, purchases."),
-        ("Admin: courses", "Courses, sections and lessons, for the store's owner."),
+        (
+            "Shop",
+            "The public catalogue, prices, checkout and free claims.",
+        ),
+        (
+            "Learn",
+            "What a signed-in learner has: courses, lessons, progress, purchases.",
+        ),
+        (
+            "Admin: courses",
+            "Courses, sections and lessons, for the store's owner.",
+        ),
         ("Admin: products", "What is sold, for the store's owner."),
         ("Webhooks", "Where Stripe and Clerk deliver their events."),
         ("Operation", "Health, and the explanation of errors."),
     ]
-    .map(|(name, description)| TagBuilder::new().name(name).description(Some(description)).build())
+    .map(|(name, description)| {
+        TagBuilder::new()
+            .name(name)
+            .description(Some(description))
+            .build()
+    })
     .into()
 }
 
@@ -86,17 +131,29 @@ fn complete(operation: &mut Operation) {
         operation.parameters.iter().flatten().any(in_place)
     };
     let (has_path_id, has_query) = (has(ParameterIn::Path), has(ParameterIn::Query));
-    let is_admin = operation.tags.iter().flatten().any(|tag| tag.starts_with("Admin"));
+    let is_admin = operation
+        .tags
+        .iter()
+        .flatten()
+        .any(|tag| tag.starts_with("Admin"));
     let mut codes = Vec::new();
     if operation.request_body.is_some() {
-        codes.extend([Code::MalformedRequest, Code::PayloadTooLarge, Code::UnsupportedMediaType]);
+        codes.extend([
+            Code::MalformedRequest,
+            Code::PayloadTooLarge,
+            Code::UnsupportedMediaType,
+        ]);
     }
     let is_webhook = operation.tags.iter().flatten().any(|tag| tag == "Webhooks");
     if (operation.request_body.is_some() && !is_webhook) || has_query {
         codes.push(Code::Invalid);
     }
     if secured {
-        codes.extend([Code::Unauthenticated, Code::SessionPending, Code::IdentityProviderUnavailable]);
+        codes.extend([
+            Code::Unauthenticated,
+            Code::SessionPending,
+            Code::IdentityProviderUnavailable,
+        ]);
     }
     if is_admin {
         codes.push(Code::Forbidden);
@@ -104,7 +161,11 @@ fn complete(operation: &mut Operation) {
     if has_path_id {
         codes.push(Code::NotFound);
     }
-    let touches_database = operation.tags.iter().flatten().any(|tag| tag != "Operation");
+    let touches_database = operation
+        .tags
+        .iter()
+        .flatten()
+        .any(|tag| tag != "Operation");
     if touches_database {
         codes.extend([Code::DatabaseUnavailable, Code::Internal]);
     }
@@ -116,7 +177,10 @@ fn complete(operation: &mut Operation) {
         }
     }
     for (status, codes) in by_status {
-        operation.responses.responses.insert(status, RefOr::T(problem_response(&codes)));
+        operation
+            .responses
+            .responses
+            .insert(status, RefOr::T(problem_response(&codes)));
     }
 }
 
@@ -124,29 +188,51 @@ fn complete(operation: &mut Operation) {
 fn declared(operation: &Operation) -> Vec<Code> {
     let of_response = |response: &RefOr<utoipa::openapi::Response>| match response {
         RefOr::T(response) => {
-            let named = |code: &&Code| response.description.split(", ").any(|name| name == code.as_str());
+            let named = |code: &&Code| {
+                response
+                    .description
+                    .split(", ")
+                    .any(|name| name == code.as_str())
+            };
             Code::ALL.iter().filter(named).copied().collect()
         }
         RefOr::Ref(_) => Vec::new(),
     };
-    operation.responses.responses.values().flat_map(of_response).collect()
+    operation
+        .responses
+        .responses
+        .values()
+        .flat_map(of_response)
+        .collect()
 }
 
 fn problem_response(codes: &[Code]) -> utoipa::openapi::Response {
-    let names: Vec<_> = codes.iter().map(|code| format!("`{code}`: {}", code.title())).collect();
-    let mut content = Content::new(Some(RefOr::<utoipa::openapi::Schema>::Ref(Ref::from_schema_name("Problem"))));
+    let names: Vec<_> = codes
+        .iter()
+        .map(|code| format!("`{code}`: {}", code.title()))
+        .collect();
+    let mut content = Content::new(Some(RefOr::<utoipa::openapi::Schema>::Ref(
+        Ref::from_schema_name("Problem"),
+    )));
     for code in codes {
-        let example = utoipa::openapi::example::ExampleBuilder::new().summary(code.title()).value(Some(json!({
-            "type": format!("/problems/{code}"),
-            "title": code.title(),
-            "status": code.status(),
-            "detail": code.explanation(),
-            "code": code,
-            "requestId": "0198c2f4-6f0a-4a4e-9c65-4a1f2f5f6b7d",
-        })));
-        content.examples.insert(code.as_str().to_owned(), RefOr::T(example.build()));
+        let example = utoipa::openapi::example::ExampleBuilder::new()
+            .summary(code.title())
+            .value(Some(json!({
+                "type": format!("/problems/{code}"),
+                "title": code.title(),
+                "status": code.status(),
+                "detail": code.explanation(),
+                "code": code,
+                "requestId": "0198c2f4-6f0a-4a4e-9c65-4a1f2f5f6b7d",
+            })));
+        content
+            .examples
+            .insert(code.as_str().to_owned(), RefOr::T(example.build()));
     }
-    ResponseBuilder::new().description(names.join("; ")).content("application/problem+json", content).build()
+    ResponseBuilder::new()
+        .description(names.join("; "))
+        .content("application/problem+json", content)
+        .build()
 }
 
 /// Mounts the document and Swagger UI. The UI is compiled in and asks nobody else.
@@ -160,13 +246,22 @@ pub fn serve(config: &mut web::ServiceConfig, document: OpenApi) {
         .doc_expansion("list")
         .validator_url("none");
     config
-        .route("/openapi.json", web::get().to(move || {
-            let text = text.clone();
-            async move {
-                HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "public, max-age=60")).content_type("application/json").body(text)
-            }
-        }))
-        .route("/docs", web::get().to(|| async { web::Redirect::to("/docs/index.html").see_other() }))
+        .route(
+            "/openapi.json",
+            web::get().to(move || {
+                let text = text.clone();
+                async move {
+                    HttpResponse::Ok()
+                        .insert_header((header::CACHE_CONTROL, "public, max-age=60"))
+                        .content_type("application/json")
+                        .body(text)
+                }
+            }),
+        )
+        .route(
+            "/docs",
+            web::get().to(|| async { web::Redirect::to("/docs/index.html").see_other() }),
+        )
         .service(SwaggerUi::new("/docs/{_:.*}").config(ui));
 }
 
@@ -186,19 +281,31 @@ impl PathTable {
                 ("DELETE", item.delete.is_some()),
                 ("OPTIONS", true),
             ];
-            let methods = methods.into_iter().filter(|(_, has)| *has).map(|(method, _)| method).collect();
+            let methods = methods
+                .into_iter()
+                .filter(|(_, has)| *has)
+                .map(|(method, _)| method)
+                .collect();
             (ResourceDef::new(path.as_str()), methods)
         };
         let mut table: Vec<_> = document.paths.paths.iter().map(entry).collect();
-        table.push((ResourceDef::new("/openapi.json"), vec!["GET", "HEAD", "OPTIONS"]));
+        table.push((
+            ResourceDef::new("/openapi.json"),
+            vec!["GET", "HEAD", "OPTIONS"],
+        ));
         table.push((ResourceDef::new("/docs"), vec!["GET", "HEAD", "OPTIONS"]));
         Self(table)
     }
 
     /// The value of `Allow` for an address; `None` when it does not exist.
     pub fn methods(&self, path: &str) -> Option<String> {
-        let matching = self.0.iter().filter(|(resource, _)| resource.is_match(path));
-        let mut methods: Vec<_> = matching.flat_map(|(_, methods)| methods.iter().copied()).collect();
+        let matching = self
+            .0
+            .iter()
+            .filter(|(resource, _)| resource.is_match(path));
+        let mut methods: Vec<_> = matching
+            .flat_map(|(_, methods)| methods.iter().copied())
+            .collect();
         methods.sort_unstable();
         methods.dedup();
         (!methods.is_empty()).then(|| methods.join(", "))

@@ -129,12 +129,26 @@ pub struct FieldError {
 impl FieldError {
     /// A fault in the body.
     pub fn at(pointer: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { pointer: Some(pointer.into()), parameter: None, code, detail: detail.into() }
+        Self {
+            pointer: Some(pointer.into()),
+            parameter: None,
+            code,
+            detail: detail.into(),
+        }
     }
 
     /// A fault in a query parameter or a header.
-    pub fn parameter(name: impl Into<String>, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { pointer: None, parameter: Some(name.into()), code, detail: detail.into() }
+    pub fn parameter(
+        name: impl Into<String>,
+        code: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            pointer: None,
+            parameter: Some(name.into()),
+            code,
+            detail: detail.into(),
+        }
     }
 }
 
@@ -152,7 +166,14 @@ pub struct Problem {
 impl Problem {
     /// A problem that the code's own explanation describes well enough.
     pub const fn new(code: Code) -> Self {
-        Self { code, detail: None, errors: Vec::new(), quote: None, retry_after: None, allow: None }
+        Self {
+            code,
+            detail: None,
+            errors: Vec::new(),
+            quote: None,
+            retry_after: None,
+            allow: None,
+        }
     }
 
     /// What is special about this occurrence. Never a cause, SQL, a path or anything personal.
@@ -164,7 +185,10 @@ impl Problem {
 
     /// 422 with one or more faults.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        Self { errors, ..Self::new(Code::Invalid) }
+        Self {
+            errors,
+            ..Self::new(Code::Invalid)
+        }
     }
 
     /// Names the fields that stand behind a conflict.
@@ -183,12 +207,18 @@ impl Problem {
 
     /// A dependency is down: 503 with `Retry-After` in seconds.
     pub fn unavailable(code: Code, retry_after: u32) -> Self {
-        Self { retry_after: Some(retry_after), ..Self::new(code) }
+        Self {
+            retry_after: Some(retry_after),
+            ..Self::new(code)
+        }
     }
 
     /// 405 with the methods that the address has.
     pub fn method_not_allowed(allow: String) -> Self {
-        Self { allow: Some(allow), ..Self::new(Code::MethodNotAllowed) }
+        Self {
+            allow: Some(allow),
+            ..Self::new(Code::MethodNotAllowed)
+        }
     }
 
     /// 500; the cause goes to the log.
@@ -214,7 +244,8 @@ impl Problem {
 
     /// The response; the request id is known to the caller only.
     pub fn to_response(&self, request_id: Option<&str>) -> HttpResponse {
-        let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = HttpResponse::build(status);
         if status == StatusCode::UNAUTHORIZED {
             response.insert_header((header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
@@ -298,9 +329,10 @@ impl From<DieselError> for Problem {
         match &error {
             DieselError::NotFound => Self::new(Code::NotFound),
             DieselError::BrokenTransactionManager
-            | DieselError::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _) => {
-                database_unavailable(&error)
-            }
+            | DieselError::DatabaseError(
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                _,
+            ) => database_unavailable(&error),
             DieselError::DatabaseError(kind, info) => {
                 constraint(*kind, info.constraint_name()).unwrap_or_else(|| Self::internal(&error))
             }
@@ -319,9 +351,16 @@ pub fn database_unavailable(cause: &dyn fmt::Display) -> Problem {
 fn constraint(kind: DatabaseErrorKind, name: Option<&str>) -> Option<Problem> {
     match (kind, name?) {
         (DatabaseErrorKind::ForeignKeyViolation, "course_products_course_id_fkey") => {
-            Some(Problem::invalid(vec![FieldError::at("/courseIds", "unknown-course", "a course does not exist")]))
+            Some(Problem::invalid(vec![FieldError::at(
+                "/courseIds",
+                "unknown-course",
+                "a course does not exist",
+            )]))
         }
-        (DatabaseErrorKind::UniqueViolation, "checkouts_one_open_key" | "course_sections_order_key" | "lessons_order_key")
+        (
+            DatabaseErrorKind::UniqueViolation,
+            "checkouts_one_open_key" | "course_sections_order_key" | "lessons_order_key",
+        )
         | (DatabaseErrorKind::SerializationFailure, _) => Some(Problem::new(Code::Conflict)),
         _ => None,
     }

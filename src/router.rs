@@ -3,8 +3,8 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::handlers::{
-    checkout, course, course_section, health, lesson, problem, product, purchase, quote, user, user_course_access,
-    user_lesson_complete,
+    checkout, course, course_section, health, lesson, problem, product, purchase, quote, user,
+    user_course_access, user_lesson_complete,
 };
 use crate::webhooks::receive;
 

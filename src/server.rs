@@ -35,7 +35,12 @@ pub fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
 /// # Errors
 /// When the listener cannot be used.
 pub fn serve(listener: TcpListener, state: AppState, extra: Extra) -> anyhow::Result<Server> {
-    let tls = state.config.tls.as_ref().map(crate::tls::server_config).transpose()?;
+    let tls = state
+        .config
+        .tls
+        .as_ref()
+        .map(crate::tls::server_config)
+        .transpose()?;
     let server = HttpServer::new(move || app(state.clone(), &extra))
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .shutdown_timeout(SHUTDOWN_TIMEOUT);
@@ -50,10 +55,17 @@ pub fn serve(listener: TcpListener, state: AppState, extra: Extra) -> anyhow::Re
 ///
 /// # Errors
 /// When the server cannot start or breaks.
-pub async fn run(listener: TcpListener, state: AppState, with_jobs: bool, extra: Extra) -> anyhow::Result<()> {
+pub async fn run(
+    listener: TcpListener,
+    state: AppState,
+    with_jobs: bool,
+    extra: Extra,
+) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     let worker = with_jobs.then(|| tokio::spawn(worker::run(state.clone(), stopped)));
-    let served = serve(listener, state, extra)?.await.context("the server broke");
+    let served = serve(listener, state, extra)?
+        .await
+        .context("the server broke");
     stop.send_replace(true);
     if let Some(worker) = worker {
         worker.await.context("the worker broke")?;

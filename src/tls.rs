@@ -12,8 +12,18 @@ use crate::config::TlsConfig;
 /// # Errors
 /// Names the file that cannot be used.
 pub fn server_config(config: &TlsConfig) -> anyhow::Result<ServerConfig> {
-    let certificate = || format!("TLS_CERT_FILE {} holds no certificates in PEM", config.cert_file.display());
-    let key = || format!("TLS_KEY_FILE {} holds no private key in PEM", config.key_file.display());
+    let certificate = || {
+        format!(
+            "TLS_CERT_FILE {} holds no certificates in PEM",
+            config.cert_file.display()
+        )
+    };
+    let key = || {
+        format!(
+            "TLS_KEY_FILE {} holds no private key in PEM",
+            config.key_file.display()
+        )
+    };
     let chain: Vec<_> = CertificateDer::pem_file_iter(&config.cert_file)
         .and_then(Iterator::collect)
         .with_context(certificate)?;

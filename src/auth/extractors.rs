@@ -38,7 +38,11 @@ impl CurrentUser {
     /// # Errors
     /// 403 `impersonation-forbidden`.
     pub const fn in_person(&self) -> Result<(), Problem> {
-        if self.impersonated { Err(Problem::new(Code::ImpersonationForbidden)) } else { Ok(()) }
+        if self.impersonated {
+            Err(Problem::new(Code::ImpersonationForbidden))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -59,7 +63,9 @@ impl FromRequest for CurrentUser {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
         Box::pin(async move {
-            authenticate(&request).await?.ok_or_else(|| Problem::new(Code::Unauthenticated))
+            authenticate(&request)
+                .await?
+                .ok_or_else(|| Problem::new(Code::Unauthenticated))
         })
     }
 }
@@ -82,7 +88,11 @@ impl FromRequest for Admin {
         let user = CurrentUser::from_request(request, payload);
         Box::pin(async move {
             let user = user.await?;
-            if user.is_admin() { Ok(Self(user)) } else { Err(Problem::new(Code::Forbidden)) }
+            if user.is_admin() {
+                Ok(Self(user))
+            } else {
+                Err(Problem::new(Code::Forbidden))
+            }
         })
     }
 }
@@ -92,15 +102,19 @@ async fn authenticate(request: &HttpRequest) -> Result<Option<CurrentUser>, Prob
     let Some(token) = bearer(request)? else {
         return Ok(None);
     };
-    let state = request.app_data::<web::Data<AppState>>().ok_or_else(|| Problem::internal("no state"))?;
+    let state = request
+        .app_data::<web::Data<AppState>>()
+        .ok_or_else(|| Problem::internal("no state"))?;
     let claims = state.verifier.verify(&token).await.map_err(refusal)?;
     let impersonated = claims.impersonated();
     let row = state
         .db
-        .read(move |conn| match user::find_by_clerk_id(conn, &claims.sub)? {
-            Some(row) => Ok(row),
-            None => Ok(user::provision(conn, &claims.sub)?),
-        })
+        .read(
+            move |conn| match user::find_by_clerk_id(conn, &claims.sub)? {
+                Some(row) => Ok(row),
+                None => Ok(user::provision(conn, &claims.sub)?),
+            },
+        )
         .await?;
     if row.deleted_at.is_some() {
         return Err(Problem::new(Code::AccountDeleted));
@@ -113,9 +127,17 @@ fn bearer(request: &HttpRequest) -> Result<Option<String>, Problem> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let (Some(value), None) = (headers.next(), headers.next()) else {
         let absent = !request.headers().contains_key(header::AUTHORIZATION);
-        return if absent { Ok(None) } else { Err(Problem::new(Code::Unauthenticated)) };
+        return if absent {
+            Ok(None)
+        } else {
+            Err(Problem::new(Code::Unauthenticated))
+        };
     };
-    let (scheme, token) = value.to_str().ok().and_then(|value| value.split_once(' ')).unwrap_or_default();
+    let (scheme, token) = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .unwrap_or_default();
     if scheme.eq_ignore_ascii_case("bearer") && !token.trim().is_empty() {
         Ok(Some(token.trim().to_owned()))
     } else {

@@ -18,9 +18,13 @@ pub enum Viewer {
 /// 401 for the anonymous, 403 `course-access-required` for those who did not buy.
 pub const fn watch(status: LessonStatus, viewer: Viewer) -> Result<(), Problem> {
     match (status, viewer) {
-        (_, Viewer::Admin) | (LessonStatus::Preview, _) | (LessonStatus::Public, Viewer::WithAccess) => Ok(()),
+        (_, Viewer::Admin)
+        | (LessonStatus::Preview, _)
+        | (LessonStatus::Public, Viewer::WithAccess) => Ok(()),
         (LessonStatus::Public, Viewer::Anonymous) => Err(Problem::new(Code::Unauthenticated)),
-        (LessonStatus::Public, Viewer::WithoutAccess) => Err(Problem::new(Code::CourseAccessRequired)),
+        (LessonStatus::Public, Viewer::WithoutAccess) => {
+            Err(Problem::new(Code::CourseAccessRequired))
+        }
         (LessonStatus::Private, _) => Err(Problem::new(Code::NotFound)),
     }
 }

@@ -126,7 +126,8 @@ impl Verifier {
 
     fn check_claims(&self, claims: &Claims) -> Result<(), TokenError> {
         // Clerk's are `user_...`. The id becomes a key of ours, so it has to look like one.
-        let is_id = claims.sub.len() <= 255 && claims.sub.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_id =
+            claims.sub.len() <= 255 && claims.sub.bytes().all(|byte| byte.is_ascii_graphic());
         // Machine tokens come from the same key and need not carry a category.
         if claims.sub.is_empty() || !is_id || claims.sub.starts_with("mch_") {
             return Err(TokenError::Invalid("subject is not a user"));

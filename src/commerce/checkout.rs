@@ -14,7 +14,9 @@ use crate::handlers::quote::Quote;
 use crate::jobs::{self, Job};
 use crate::problem::{Code, FieldError, Problem};
 use crate::providers::stripe::{CheckoutSession, NewSession, SessionState, StripeError};
-use crate::repositories::checkout::{self, CheckoutRow, CheckoutWithPurchase, NewCheckout, SessionFacts};
+use crate::repositories::checkout::{
+    self, CheckoutRow, CheckoutWithPurchase, NewCheckout, SessionFacts,
+};
 use crate::repositories::user::{self, UserRow};
 use crate::repositories::{purchase, user_course_access};
 
@@ -39,15 +41,31 @@ pub struct Order {
 ///
 /// # Errors
 /// Everything that speaks against the sale (404, 409, 422), and 503 when Stripe does not answer.
-pub async fn open(state: &AppState, buyer: UserRow, order: Order) -> Result<CheckoutWithPurchase, Problem> {
+pub async fn open(
+    state: &AppState,
+    buyer: UserRow,
+    order: Order,
+) -> Result<CheckoutWithPurchase, Problem> {
     let currency = state.config.currency.clone();
-    let row = state.db.transaction(move |conn| begin(conn, &buyer, &order, &currency)).await?;
+    let row = state
+        .db
+        .transaction(move |conn| begin(conn, &buyer, &order, &currency))
+        .await?;
     state.outbox_waiting.notify_one();
-    if row.status == CheckoutStatus::Creating { create_at_stripe(state, row.id).await } else { Ok((row, None)) }
+    if row.status == CheckoutStatus::Creating {
+        create_at_stripe(state, row.id).await
+    } else {
+        Ok((row, None))
+    }
 }
 
 /// Freezes the offer, unless the buyer has a checkout of the same one already.
-fn begin(conn: &mut PgConnection, buyer: &UserRow, order: &Order, currency: &Currency) -> Result<CheckoutRow, Problem> {
+fn begin(
+    conn: &mut PgConnection,
+    buyer: &UserRow,
+    order: &Order,
+    currency: &Currency,
+) -> Result<CheckoutRow, Problem> {
     // One buyer's orders come one after the other: of two clicks, the second finds the checkout of the first.
     let buyer = user::lock(conn, buyer.id)?;
     let offer = Offer::read(conn, order.product_id, Discount::default(), currency)?;
@@ -58,9 +76,16 @@ fn begin(conn: &mut PgConnection, buyer: &UserRow, order: &Order, currency: &Cur
     if purchase::is_owned(conn, buyer.id, order.product_id)? {
         return Err(Problem::new(Code::AlreadyOwned));
     }
-    if order.expected_total_in_cents.is_some_and(|expected| expected != total) {
+    if order
+        .expected_total_in_cents
+        .is_some_and(|expected| expected != total)
+    {
         let overlap = user_course_access::overlap(conn, buyer.id, &offer.course_ids)?;
-        return Err(Problem::new(Code::PriceChanged).quote(&Quote::new(&offer.price, false, overlap)));
+        return Err(Problem::new(Code::PriceChanged).quote(&Quote::new(
+            &offer.price,
+            false,
+            overlap,
+        )));
     }
     if total < currency.minimum_charge() && total > 0 {
         return Err(Problem::new(Code::BelowMinimumCharge));
@@ -81,15 +106,24 @@ fn is_same_offer(live: &CheckoutRow, offer: &Offer, order: &Order) -> bool {
         && live.subtotal_in_cents == offer.price.subtotal_in_cents
         && live.total_in_cents == offer.price.total_in_cents
         && live.currency == offer.price.currency.as_str()
-        && serde_json::to_value(offer.details()).is_ok_and(|details| details == live.product_details)
+        && serde_json::to_value(offer.details())
+            .is_ok_and(|details| details == live.product_details)
         && live.course_ids.iter().flatten().eq(&offer.course_ids)
 }
 
 /// Gives up a checkout for a newer one. Should it be paid all the same, it is fulfilled.
 fn set_aside(conn: &mut PgConnection, live: &CheckoutRow) -> Result<(), Problem> {
-    let facts = SessionFacts { status: Some(CheckoutStatus::Canceled), ..SessionFacts::default() };
+    let facts = SessionFacts {
+        status: Some(CheckoutStatus::Canceled),
+        ..SessionFacts::default()
+    };
     checkout::record(conn, live.id, &facts)?;
-    Ok(jobs::enqueue(conn, &Job::ExpireCheckout { checkout_id: live.id })?)
+    Ok(jobs::enqueue(
+        conn,
+        &Job::ExpireCheckout {
+            checkout_id: live.id,
+        },
+    )?)
 }
 
 fn freeze(buyer: &UserRow, offer: Offer, order: &Order) -> Result<NewCheckout, Problem> {
@@ -108,27 +142,47 @@ fn freeze(buyer: &UserRow, offer: Offer, order: &Order) -> Result<NewCheckout, P
         customer_email: buyer.email.clone(),
         course_ids: offer.course_ids,
         // Stripe counts in whole seconds.
-        expires_at: (Utc::now() + LIFETIME).duration_trunc(TimeDelta::seconds(1)).map_err(Problem::internal)?,
+        expires_at: (Utc::now() + LIFETIME)
+            .duration_trunc(TimeDelta::seconds(1))
+            .map_err(Problem::internal)?,
     })
 }
 
 /// Opens the session at Stripe, once: whoever waited for the lock finds it open.
 async fn create_at_stripe(state: &AppState, id: Uuid) -> Result<CheckoutWithPurchase, Problem> {
-    let lock = state.checkout_lock(id).ok_or_else(|| Problem::internal("no lock for a checkout"))?;
+    let lock = state
+        .checkout_lock(id)
+        .ok_or_else(|| Problem::internal("no lock for a checkout"))?;
     let _guard = lock.lock().await;
-    let (row, purchase_id) = state.db.read(move |conn| Ok(checkout::find(conn, id)?)).await?;
+    let (row, purchase_id) = state
+        .db
+        .read(move |conn| Ok(checkout::find(conn, id)?))
+        .await?;
     if row.status != CheckoutStatus::Creating {
         return Ok((row, purchase_id));
     }
-    match state.stripe.create_checkout_session(&new_session(row)?).await {
+    match state
+        .stripe
+        .create_checkout_session(&new_session(row)?)
+        .await
+    {
         Ok(session) => {
             fulfil::settle(state, id, session).await?;
-            state.db.read(move |conn| Ok(checkout::find(conn, id)?)).await
+            state
+                .db
+                .read(move |conn| Ok(checkout::find(conn, id)?))
+                .await
         }
         Err(refused @ StripeError::Refused { .. }) => {
             // Asking again would be refused again: the buyer's next attempt starts afresh.
-            let facts = SessionFacts { status: Some(CheckoutStatus::Failed), ..SessionFacts::default() };
-            state.db.transaction(move |conn| Ok(checkout::record(conn, id, &facts)?)).await?;
+            let facts = SessionFacts {
+                status: Some(CheckoutStatus::Failed),
+                ..SessionFacts::default()
+            };
+            state
+                .db
+                .transaction(move |conn| Ok(checkout::record(conn, id, &facts)?))
+                .await?;
             Err(refused.into())
         }
         Err(error) => Err(error.into()),
@@ -137,7 +191,8 @@ async fn create_at_stripe(state: &AppState, id: Uuid) -> Result<CheckoutWithPurc
 
 /// The parameters of a session, all of them from the frozen row, so that a repetition says the same.
 fn new_session(row: CheckoutRow) -> Result<NewSession, Problem> {
-    let details: ProductDetails = serde_json::from_value(row.product_details).map_err(Problem::internal)?;
+    let details: ProductDetails =
+        serde_json::from_value(row.product_details).map_err(Problem::internal)?;
     Ok(NewSession {
         checkout_id: row.id,
         name: details.name,
@@ -146,7 +201,9 @@ fn new_session(row: CheckoutRow) -> Result<NewSession, Problem> {
         total_in_cents: row.total_in_cents,
         currency: row.currency.parse().map_err(Problem::internal)?,
         ui_mode: row.ui_mode,
-        return_url: row.return_url.replace(CHECKOUT_ID_PLACEHOLDER, &row.id.to_string()),
+        return_url: row
+            .return_url
+            .replace(CHECKOUT_ID_PLACEHOLDER, &row.id.to_string()),
         customer_email: row.customer_email,
         expires_at: row.expires_at,
     })
@@ -155,7 +212,11 @@ fn new_session(row: CheckoutRow) -> Result<NewSession, Problem> {
 /// Asks Stripe where an open checkout stands and takes the answer over. What Stripe cannot say now, a webhook
 /// will say later, so a failure only means that nothing was learned.
 pub async fn refresh(state: &AppState, row: &CheckoutRow) -> Result<(), Problem> {
-    let Some(session_id) = row.stripe_session_id.as_deref().filter(|_| row.status.is_live()) else {
+    let Some(session_id) = row
+        .stripe_session_id
+        .as_deref()
+        .filter(|_| row.status.is_live())
+    else {
         return Ok(());
     };
     match state.stripe.retrieve_checkout_session(session_id).await {
@@ -179,7 +240,10 @@ pub async fn cancel(state: &AppState, row: CheckoutRow) -> Result<(), Problem> {
     }
     if let Some(session_id) = &row.stripe_session_id {
         match state.stripe.expire_checkout_session(session_id).await {
-            Ok(CheckoutSession { state: SessionState::Expired, .. }) => {}
+            Ok(CheckoutSession {
+                state: SessionState::Expired,
+                ..
+            }) => {}
             Ok(_) | Err(StripeError::Refused { .. }) => {
                 refresh(state, &row).await?;
                 return Err(Problem::new(Code::CheckoutNotOpen));
@@ -194,11 +258,19 @@ pub async fn cancel(state: &AppState, row: CheckoutRow) -> Result<(), Problem> {
             if now.status == CheckoutStatus::Fulfilled {
                 return Err(Problem::new(Code::CheckoutNotOpen));
             }
-            let facts = SessionFacts { status: Some(CheckoutStatus::Canceled), ..SessionFacts::default() };
+            let facts = SessionFacts {
+                status: Some(CheckoutStatus::Canceled),
+                ..SessionFacts::default()
+            };
             checkout::record(conn, row.id, &facts)?;
             if now.stripe_session_id != row.stripe_session_id {
                 // Somebody was opening the session at Stripe just now.
-                jobs::enqueue(conn, &Job::ExpireCheckout { checkout_id: row.id })?;
+                jobs::enqueue(
+                    conn,
+                    &Job::ExpireCheckout {
+                        checkout_id: row.id,
+                    },
+                )?;
             }
             Ok(())
         })
@@ -212,10 +284,17 @@ pub async fn cancel(state: &AppState, row: CheckoutRow) -> Result<(), Problem> {
 /// # Errors
 /// When Stripe or the database does not answer.
 pub async fn expire(state: &AppState, id: Uuid) -> Result<(), Problem> {
-    let (row, _) = state.db.read(move |conn| Ok(checkout::find(conn, id)?)).await?;
-    let Some(session_id) = &row.stripe_session_id else { return Ok(()) };
+    let (row, _) = state
+        .db
+        .read(move |conn| Ok(checkout::find(conn, id)?))
+        .await?;
+    let Some(session_id) = &row.stripe_session_id else {
+        return Ok(());
+    };
     let session = match state.stripe.expire_checkout_session(session_id).await {
-        Err(StripeError::Refused { .. }) => state.stripe.retrieve_checkout_session(session_id).await?,
+        Err(StripeError::Refused { .. }) => {
+            state.stripe.retrieve_checkout_session(session_id).await?
+        }
         answer => answer?,
     };
     fulfil::settle(state, id, session).await
@@ -232,5 +311,9 @@ pub fn check_return_url(state: &AppState, return_url: &str) -> Result<(), Proble
         return Ok(());
     }
     let detail = "must be an absolute URL of one of the store's frontends (RETURN_ORIGINS)";
-    Err(Problem::invalid(vec![FieldError::at("/returnUrl", "foreign-origin", detail)]))
+    Err(Problem::invalid(vec![FieldError::at(
+        "/returnUrl",
+        "foreign-origin",
+        detail,
+    )]))
 }

@@ -13,7 +13,12 @@ use crate::repositories::{access_grant, user};
 ///
 /// # Errors
 /// 404 for what is not on sale, 409 for what is not free or is owned already.
-pub fn claim(conn: &mut PgConnection, user_id: Uuid, product_id: Uuid, currency: &Currency) -> Result<Uuid, Problem> {
+pub fn claim(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    product_id: Uuid,
+    currency: &Currency,
+) -> Result<Uuid, Problem> {
     user::lock(conn, user_id)?;
     let offer = Offer::read(conn, product_id, Discount::default(), currency)?;
     if offer.price.subtotal_in_cents > 0 {

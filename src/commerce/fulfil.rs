@@ -9,10 +9,10 @@ use crate::domain::enums::CheckoutStatus;
 use crate::jobs::{self, Job};
 use crate::problem::Problem;
 use crate::providers::stripe::{CheckoutSession, SessionState};
+use crate::repositories::access_grant;
 use crate::repositories::checkout::{self, CheckoutRow, SessionFacts};
 use crate::repositories::purchase::{self, NewPurchase};
 use crate::repositories::user::{self, UserRow};
-use crate::repositories::access_grant;
 
 /// Less or other money was paid than was asked for.
 const AMOUNT_MISMATCH: &str = "amount-mismatch";
@@ -25,8 +25,15 @@ const DUPLICATE: &str = "duplicate";
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn settle(state: &AppState, checkout_id: Uuid, session: CheckoutSession) -> Result<(), Problem> {
-    state.db.transaction(move |conn| converge(conn, checkout_id, &session)).await?;
+pub async fn settle(
+    state: &AppState,
+    checkout_id: Uuid,
+    session: CheckoutSession,
+) -> Result<(), Problem> {
+    state
+        .db
+        .transaction(move |conn| converge(conn, checkout_id, &session))
+        .await?;
     state.checkout_changed.notify_waiters();
     state.outbox_waiting.notify_one();
     Ok(())
@@ -36,12 +43,20 @@ pub async fn settle(state: &AppState, checkout_id: Uuid, session: CheckoutSessio
 ///
 /// # Errors
 /// When a statement fails; nothing is changed then.
-pub fn converge(conn: &mut PgConnection, checkout_id: Uuid, session: &CheckoutSession) -> Result<(), Problem> {
+pub fn converge(
+    conn: &mut PgConnection,
+    checkout_id: Uuid,
+    session: &CheckoutSession,
+) -> Result<(), Problem> {
     // The buyer is locked first, as everywhere: two transactions never wait for each other in a circle.
     let (CheckoutRow { user_id, .. }, _) = checkout::find(conn, checkout_id)?;
     let buyer = user::lock(conn, user_id)?;
     let row = checkout::lock(conn, checkout_id)?;
-    if row.stripe_session_id.as_ref().is_some_and(|id| *id != session.id) {
+    if row
+        .stripe_session_id
+        .as_ref()
+        .is_some_and(|id| *id != session.id)
+    {
         tracing::warn!(%checkout_id, session_id = session.id, "a session names a checkout that has another session");
         return Ok(());
     }
@@ -71,27 +86,52 @@ pub fn converge(conn: &mut PgConnection, checkout_id: Uuid, session: &CheckoutSe
 }
 
 /// Purchase, grants and follow-up jobs, all from the frozen offer and in the caller's transaction.
-fn fulfil(conn: &mut PgConnection, row: &CheckoutRow, buyer: &UserRow, session: &CheckoutSession) -> Result<(), Problem> {
-    let paid = session.amount_total.and_then(|amount| i32::try_from(amount).ok()).unwrap_or(0);
-    let same_currency = session.currency.as_ref().is_none_or(|currency| *currency == row.currency);
+fn fulfil(
+    conn: &mut PgConnection,
+    row: &CheckoutRow,
+    buyer: &UserRow,
+    session: &CheckoutSession,
+) -> Result<(), Problem> {
+    let paid = session
+        .amount_total
+        .and_then(|amount| i32::try_from(amount).ok())
+        .unwrap_or(0);
+    let same_currency = session
+        .currency
+        .as_ref()
+        .is_none_or(|currency| *currency == row.currency);
     let as_offered = paid == row.total_in_cents && same_currency;
     let enough = paid >= row.total_in_cents && same_currency;
     let is_deleted = buyer.deleted_at.is_some();
     let is_owned = purchase::is_owned(conn, buyer.id, row.product_id)?;
-    let flags = [(!as_offered, AMOUNT_MISMATCH), (is_deleted, BUYER_DELETED), (is_owned, DUPLICATE)];
-    let purchase_id = purchase::insert(conn, &NewPurchase {
-        user_id: buyer.id,
-        product_id: row.product_id,
-        product_details: row.product_details.clone(),
-        subtotal_in_cents: row.subtotal_in_cents,
-        discount_in_cents: row.discount_in_cents,
-        price_paid_in_cents: paid,
-        currency: session.currency.clone().unwrap_or_else(|| row.currency.clone()),
-        checkout_id: Some(row.id),
-        stripe_session_id: Some(session.id.clone()),
-        stripe_payment_intent_id: session.payment_intent_id.clone(),
-        flags: flags.into_iter().filter(|(raised, _)| *raised).map(|(_, flag)| flag.to_owned()).collect(),
-    })?;
+    let flags = [
+        (!as_offered, AMOUNT_MISMATCH),
+        (is_deleted, BUYER_DELETED),
+        (is_owned, DUPLICATE),
+    ];
+    let purchase_id = purchase::insert(
+        conn,
+        &NewPurchase {
+            user_id: buyer.id,
+            product_id: row.product_id,
+            product_details: row.product_details.clone(),
+            subtotal_in_cents: row.subtotal_in_cents,
+            discount_in_cents: row.discount_in_cents,
+            price_paid_in_cents: paid,
+            currency: session
+                .currency
+                .clone()
+                .unwrap_or_else(|| row.currency.clone()),
+            checkout_id: Some(row.id),
+            stripe_session_id: Some(session.id.clone()),
+            stripe_payment_intent_id: session.payment_intent_id.clone(),
+            flags: flags
+                .into_iter()
+                .filter(|(raised, _)| *raised)
+                .map(|(_, flag)| flag.to_owned())
+                .collect(),
+        },
+    )?;
     if enough && !is_deleted {
         let course_ids: Vec<Uuid> = row.course_ids.iter().flatten().copied().collect();
         access_grant::grant_purchase(conn, buyer.id, purchase_id, &course_ids)?;

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::domain::money::{Currency, percent_of};
 use crate::problem::Problem;
-use crate::repositories::product::{self, ProductRow};
 use crate::repositories::course_product;
+use crate::repositories::product::{self, ProductRow};
 
 /// A public product at its price for one buyer.
 #[derive(Debug, Clone)]
@@ -51,7 +51,12 @@ impl Offer {
     ///
     /// # Errors
     /// 404 for a product that is private, deleted or not there.
-    pub fn read(conn: &mut PgConnection, product_id: Uuid, discount: Discount, currency: &Currency) -> Result<Self, Problem> {
+    pub fn read(
+        conn: &mut PgConnection,
+        product_id: Uuid,
+        discount: Discount,
+        currency: &Currency,
+    ) -> Result<Self, Problem> {
         let product = product::find_on_sale(conn, product_id)?;
         let course_ids = course_product::course_ids(conn, product_id)?;
         let discount_in_cents = percent_of(product.price_in_cents, discount.percent_off);
@@ -63,7 +68,11 @@ impl Offer {
             currency: currency.clone(),
             country: discount.country,
         };
-        Ok(Self { product, course_ids, price })
+        Ok(Self {
+            product,
+            course_ids,
+            price,
+        })
     }
 
     /// The snapshot that goes with the purchase.

@@ -48,7 +48,16 @@ pub struct Seeded {
 
 impl fmt::Display for Seeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { people, products, courses, sections, lessons, claims, paid, .. } = self;
+        let Self {
+            people,
+            products,
+            courses,
+            sections,
+            lessons,
+            claims,
+            paid,
+            ..
+        } = self;
         let purchases = claims + paid.len();
         write!(
             f,

@@ -20,7 +20,7 @@ use crate::demo::{self, SeedError};
 use crate::{cli, db, server, telemetry};
 
 /// How the development store is started.
-#[derive(Debug, Clone, Default, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct DevOptions {
     /// The API's port; the local Clerk and Stripe take the next one when it is free
     #[arg(long, default_value_t = DEFAULT_PORT)]
@@ -28,6 +28,15 @@ pub struct DevOptions {
     /// Forget the data of earlier runs
     #[arg(long)]
     pub fresh: bool,
+}
+
+impl Default for DevOptions {
+    fn default() -> Self {
+        Self {
+            port: DEFAULT_PORT,
+            fresh: false,
+        }
+    }
 }
 
 /// Where the API listens when nothing else is said.
@@ -54,23 +63,32 @@ pub fn run(options: &DevOptions) -> anyhow::Result<()> {
     let say = &mut |line: &str| eprintln!("{line}");
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let address = match variable("BIND_ADDR") {
-        Some(address) => address.parse().context("BIND_ADDR is not an address such as 127.0.0.1:8080")?,
+        Some(address) => address
+            .parse()
+            .context("BIND_ADDR is not an address such as 127.0.0.1:8080")?,
         None => SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)),
     };
     // First of all, so that a taken port is known before anything else is touched.
     let listener = server::bind(address)?;
-    let data = postgres::default_data_dir(&std::env::current_dir()?, say)?;
+    let address = listener.local_addr()?;
+    let public_url = format!("http://{address}");
+    let folder = std::env::current_dir()?;
+    let books = folder.join(".lectern");
     if options.fresh {
-        forget(&data)?;
+        forget(&books)?;
     }
     let cluster = match variable("DATABASE_URL") {
         Some(_) => None,
-        None => Some(start_postgres(&data, say)?),
+        None => Some(start_postgres(
+            postgres::default_data_dir(&folder, say)?,
+            options.fresh,
+            say,
+        )?),
     };
-    let public_url = format!("http://{address}");
-    let providers = start_providers(&data, address.port(), &public_url)?;
+    let providers = start_providers(&books, address.port(), &public_url)?;
     let defaults = defaults(cluster.as_ref(), &public_url, address, &providers);
-    let config = Config::from_variables(|name| variable(name).or_else(|| defaults.get(name).cloned()))?;
+    let config =
+        Config::from_variables(|name| variable(name).or_else(|| defaults.get(name).cloned()))?;
     telemetry::init(config.log_format);
 
     let mut conn = db::connect(&config.database_url)?;
@@ -88,31 +106,48 @@ pub fn run(options: &DevOptions) -> anyhow::Result<()> {
     cluster.map_or(Ok(()), |cluster| Ok(cluster.stop()?))
 }
 
-fn start_postgres(data: &Path, say: postgres::Progress<'_>) -> anyhow::Result<Cluster> {
-    let options = ClusterOptions { data_dir: data.join("postgres"), durable: true, ephemeral: false };
+fn start_postgres(
+    data_dir: PathBuf,
+    fresh: bool,
+    say: postgres::Progress<'_>,
+) -> anyhow::Result<Cluster> {
+    if fresh {
+        // Usually gone with the folder around it; elsewhere when another user runs Postgres.
+        forget(&data_dir)?;
+    }
+    let options = ClusterOptions {
+        data_dir,
+        durable: true,
+        ephemeral: false,
+    };
     let cluster = Cluster::start(&options, say)?;
     cluster.create_database_if_missing(DATABASE)?;
     Ok(cluster)
 }
 
-/// Removes what earlier runs left: the database and the books of the stand-ins.
-fn forget(data: &Path) -> anyhow::Result<()> {
-    match std::fs::remove_dir_all(data) {
+/// Removes what earlier runs left.
+fn forget(folder: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("{} cannot be removed", data.display()))
+            Err(error).with_context(|| format!("{} cannot be removed", folder.display()))
         }
         _ => Ok(()),
     }
 }
 
-fn start_providers(data: &Path, api_port: u16, public_url: &str) -> anyhow::Result<Providers> {
+fn start_providers(books: &Path, api_port: u16, public_url: &str) -> anyhow::Result<Providers> {
     let preferred = api_port.checked_add(1).unwrap_or(0);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, preferred))
         .or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
         .context("no port is free for the local Clerk and Stripe")?;
     let url = format!("http://{}", listener.local_addr()?);
-    let file = |name: &str| -> PathBuf { data.join(name) };
-    std::fs::create_dir_all(data).with_context(|| format!("{} cannot be written; start in a folder of your own", data.display()))?;
+    let file = |name: &str| -> PathBuf { books.join(name) };
+    std::fs::create_dir_all(books).with_context(|| {
+        format!(
+            "{} cannot be written; start in a folder of your own",
+            books.display()
+        )
+    })?;
     let clerk = LocalClerk::new(clerk::Options {
         base_url: format!("{url}/clerk"),
         webhook_secret: CLERK_WEBHOOK_SECRET.parse()?,
@@ -129,7 +164,12 @@ fn start_providers(data: &Path, api_port: u16, public_url: &str) -> anyhow::Resu
         delivery: Delivery::Automatic,
         state_file: Some(file("stripe.json")),
     })?;
-    Ok(Providers { clerk, stripe, listener, url })
+    Ok(Providers {
+        clerk,
+        stripe,
+        listener,
+        url,
+    })
 }
 
 /// What the environment does not say.
@@ -178,7 +218,12 @@ impl Providers {
 }
 
 async fn serve(listener: TcpListener, state: AppState, providers: Providers) -> anyhow::Result<()> {
-    let Providers { clerk, stripe, listener: local, .. } = providers;
+    let Providers {
+        clerk,
+        stripe,
+        listener: local,
+        ..
+    } = providers;
     let tokens = clerk.clone();
     let stand_ins = HttpServer::new(move || {
         App::new()
@@ -192,7 +237,13 @@ async fn serve(listener: TcpListener, state: AppState, providers: Providers) -> 
     .run();
     let handle = stand_ins.handle();
     let stand_ins = tokio::spawn(stand_ins);
-    let served = server::run(listener, state, true, Arc::new(move |config| tokens.configure_tokens(config))).await;
+    let served = server::run(
+        listener,
+        state,
+        true,
+        Arc::new(move |config| tokens.configure_tokens(config)),
+    )
+    .await;
     handle.stop(false).await;
     stand_ins.await??;
     served

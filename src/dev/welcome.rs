@@ -14,12 +14,19 @@ pub fn print(state: &AppState, clerk: &LocalClerk, local: &str) -> anyhow::Resul
     println!("  API           {api}/v1/products");
     println!("  Swagger UI    {api}/docs");
     println!("  Local Stripe  {local}/stripe\n");
-    println!("Demo people, each with a session token (more from POST {api}/dev/tokens {{\"user\":\"<name>\"}}):\n");
+    println!(
+        "Demo people, each with a session token (more from POST {api}/dev/tokens {{\"user\":\"<name>\"}}):\n"
+    );
     let mut first = None;
     for person in demo::people()? {
         clerk.add_person(&person.name)?;
         let token = clerk.mint(&person.clerk_user_id, &TokenOptions::default())?;
-        println!("  {:<10} {} ({})\n  {token}\n", person.name, person.full_name, person.role.label());
+        println!(
+            "  {:<10} {} ({})\n  {token}\n",
+            person.name,
+            person.full_name,
+            person.role.label()
+        );
         if person.name == "learner-1" {
             first = Some(token);
         }

@@ -30,6 +30,8 @@ impl<K: Serialize + DeserializeOwned> Cursor<K> {
     /// As it comes back; `None` for whatever this list in this order did not make.
     pub fn decode(text: &str, sort: &str) -> Option<Self> {
         let json = URL_SAFE_NO_PAD.decode(text).ok()?;
-        serde_json::from_slice(&json).ok().filter(|cursor: &Self| cursor.sort == sort)
+        serde_json::from_slice(&json)
+            .ok()
+            .filter(|cursor: &Self| cursor.sort == sort)
     }
 }

@@ -20,9 +20,14 @@ impl ImageUrl {
             url.starts_with("https://") && Url::parse(url).is_ok()
         };
         if url.chars().count() > Self::MAX {
-            Err(garde::Error::new(format!("must be at most {} characters long", Self::MAX)))
+            Err(garde::Error::new(format!(
+                "must be at most {} characters long",
+                Self::MAX
+            )))
         } else if !allowed || url.contains(|c: char| c.is_control() || c.is_whitespace()) {
-            Err(garde::Error::new("must be an https URL or a path that starts with a single /"))
+            Err(garde::Error::new(
+                "must be an https URL or a path that starts with a single /",
+            ))
         } else {
             Ok(())
         }
@@ -44,7 +49,12 @@ impl From<ImageUrl> for String {
 impl garde::Validate for ImageUrl {
     type Context = ();
 
-    fn validate_into(&self, (): &(), path: &mut dyn FnMut() -> garde::Path, report: &mut garde::Report) {
+    fn validate_into(
+        &self,
+        (): &(),
+        path: &mut dyn FnMut() -> garde::Path,
+        report: &mut garde::Report,
+    ) {
         if let Err(error) = self.check() {
             report.append(path(), error);
         }

@@ -22,9 +22,17 @@ impl From<PriceInCents> for i32 {
 impl garde::Validate for PriceInCents {
     type Context = ();
 
-    fn validate_into(&self, (): &(), path: &mut dyn FnMut() -> garde::Path, report: &mut garde::Report) {
+    fn validate_into(
+        &self,
+        (): &(),
+        path: &mut dyn FnMut() -> garde::Path,
+        report: &mut garde::Report,
+    ) {
         if !(0..=Self::MAX).contains(&self.0) {
-            report.append(path(), garde::Error::new(format!("must be from 0 to {}", Self::MAX)));
+            report.append(
+                path(),
+                garde::Error::new(format!("must be from 0 to {}", Self::MAX)),
+            );
         }
     }
 }
@@ -35,7 +43,9 @@ impl utoipa::PartialSchema for PriceInCents {
             .schema_type(utoipa::openapi::schema::Type::Integer)
             .minimum(Some(0))
             .maximum(Some(Self::MAX))
-            .description(Some("An integer in the smallest unit of the currency; never a float."))
+            .description(Some(
+                "An integer in the smallest unit of the currency; never a float.",
+            ))
             .examples([4900])
             .into()
     }

@@ -16,7 +16,9 @@ impl Progress {
 
     /// Completed by counted, rounded down: 0 for an empty course, 100 only when all are complete.
     pub fn percent(self) -> u8 {
-        let percent = (self.completed * 100).checked_div(self.counted).unwrap_or(0);
+        let percent = (self.completed * 100)
+            .checked_div(self.counted)
+            .unwrap_or(0);
         u8::try_from(percent).unwrap_or(100)
     }
 }

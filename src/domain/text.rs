@@ -69,7 +69,9 @@ fn check(text: &str, max: usize, lines: bool) -> garde::Result {
     if text.is_empty() {
         Err(garde::Error::new("must not be empty"))
     } else if text.chars().count() > max {
-        Err(garde::Error::new(format!("must be at most {max} characters long")))
+        Err(garde::Error::new(format!(
+            "must be at most {max} characters long"
+        )))
     } else if text.contains(forbidden) {
         Err(garde::Error::new("must not contain control characters"))
     } else {

@@ -9,18 +9,26 @@ pub struct YoutubeVideoId(String);
 
 impl YoutubeVideoId {
     fn is_id(text: &str) -> bool {
-        text.len() == 11 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+        text.len() == 11
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
     }
 
     /// The id inside a YouTube URL; `None` for any other address.
     fn from_url(text: &str) -> Option<String> {
-        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        let url = Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let host = url.host_str()?;
         let mut path = url.path_segments()?;
         match host.trim_start_matches("www.").trim_start_matches("m.") {
             "youtu.be" => path.next().map(str::to_owned),
             "youtube.com" | "youtube-nocookie.com" => match path.next()? {
-                "watch" => url.query_pairs().find(|(key, _)| key == "v").map(|(_, id)| id.into_owned()),
+                "watch" => url
+                    .query_pairs()
+                    .find(|(key, _)| key == "v")
+                    .map(|(_, id)| id.into_owned()),
                 "embed" | "shorts" | "live" => path.next().map(str::to_owned),
                 _ => None,
             },
@@ -33,7 +41,9 @@ impl<'de> Deserialize<'de> for YoutubeVideoId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         let text = text.trim();
-        Ok(Self(Self::from_url(text).unwrap_or_else(|| text.to_owned())))
+        Ok(Self(
+            Self::from_url(text).unwrap_or_else(|| text.to_owned()),
+        ))
     }
 }
 
@@ -46,9 +56,17 @@ impl From<YoutubeVideoId> for String {
 impl garde::Validate for YoutubeVideoId {
     type Context = ();
 
-    fn validate_into(&self, (): &(), path: &mut dyn FnMut() -> garde::Path, report: &mut garde::Report) {
+    fn validate_into(
+        &self,
+        (): &(),
+        path: &mut dyn FnMut() -> garde::Path,
+        report: &mut garde::Report,
+    ) {
         if !Self::is_id(&self.0) {
-            report.append(path(), garde::Error::new("must be an 11-character YouTube video id or a YouTube URL"));
+            report.append(
+                path(),
+                garde::Error::new("must be an 11-character YouTube video id or a YouTube URL"),
+            );
         }
     }
 }
@@ -59,7 +77,9 @@ impl utoipa::PartialSchema for YoutubeVideoId {
             .schema_type(utoipa::openapi::schema::Type::String)
             .min_length(Some(11))
             .max_length(Some(2048))
-            .description(Some("An id of 11 characters, or a YouTube URL, which is reduced to its id."))
+            .description(Some(
+                "An id of 11 characters, or a YouTube URL, which is reduced to its id.",
+            ))
             .examples(["dQw4w9WgXcQ"])
             .into()
     }

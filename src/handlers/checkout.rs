@@ -56,8 +56,12 @@ impl From<CheckoutWithPurchase> for CheckoutSession {
             id: row.id,
             status: row.status,
             product_id: row.product_id,
-            client_secret: row.client_secret.filter(|_| is_open && row.ui_mode != CheckoutUiMode::Hosted),
-            url: row.url.filter(|_| is_open && row.ui_mode == CheckoutUiMode::Hosted),
+            client_secret: row
+                .client_secret
+                .filter(|_| is_open && row.ui_mode != CheckoutUiMode::Hosted),
+            url: row
+                .url
+                .filter(|_| is_open && row.ui_mode == CheckoutUiMode::Hosted),
             ui_mode: row.ui_mode,
             subtotal_in_cents: row.subtotal_in_cents,
             discount_in_cents: row.discount_in_cents,
@@ -80,7 +84,10 @@ pub struct CreateCheckoutSession {
     /// Where the buyer goes afterwards: an absolute URL of one of the store's frontends. `{CHECKOUT_ID}` in it
     /// becomes this checkout's id.
     #[garde(length(chars, max = 2000))]
-    #[schema(max_length = 2000, example = "http://localhost:5173/checkout/{CHECKOUT_ID}")]
+    #[schema(
+        max_length = 2000,
+        example = "http://localhost:5173/checkout/{CHECKOUT_ID}"
+    )]
     return_url: String,
     /// The total that the buyer was shown; when it is no longer right, the answer is 409 `price-changed` with the
     /// new quote.
@@ -119,7 +126,10 @@ pub async fn create(
         expected_total_in_cents: input.expected_total_in_cents,
     };
     let session = CheckoutSession::from(commerce::open(&state, user.row, order).await?);
-    Ok(created(&format!("/v1/checkout/sessions/{}", session.id), &session))
+    Ok(created(
+        &format!("/v1/checkout/sessions/{}", session.id),
+        &session,
+    ))
 }
 
 /// How often Stripe is asked while a request waits: a webhook usually comes first.
@@ -147,7 +157,11 @@ pub async fn show(
     let id = *id;
     let wait = prefer::wait(request.headers());
     let deadline = Instant::now() + wait.unwrap_or_default();
-    let read = || state.db.read(move |conn| Ok(checkout::find_of_user(conn, id, user.row.id)?));
+    let read = || {
+        state
+            .db
+            .read(move |conn| Ok(checkout::find_of_user(conn, id, user.row.id)?))
+    };
     let mut current = read().await?;
     let before = current.0.status;
     while current.0.status.is_live() && current.0.status == before {
@@ -180,9 +194,17 @@ pub async fn show(
     )
 )]
 #[post("/v1/checkout/sessions/{id}/cancel")]
-pub async fn cancel(user: CurrentUser, state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+pub async fn cancel(
+    user: CurrentUser,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
     let (id, user_id) = (*id, user.id());
-    let read = || state.db.read(move |conn| Ok(checkout::find_of_user(conn, id, user_id)?));
+    let read = || {
+        state
+            .db
+            .read(move |conn| Ok(checkout::find_of_user(conn, id, user_id)?))
+    };
     let (row, _) = read().await?;
     commerce::cancel(&state, row).await?;
     Ok(private(&CheckoutSession::from(read().await?)))

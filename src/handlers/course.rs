@@ -19,11 +19,11 @@ use crate::domain::time::Timestamp;
 use crate::http::json::{Json, MergePatch};
 use crate::http::page::{Page, PageQuery, place};
 use crate::http::patch;
+use crate::http::query::Query;
 use crate::problem::{Code, Problem};
 use crate::repositories::course::{self, AdminCourse, CourseChanges, CourseRow, NewCourse};
 use crate::repositories::user_lesson_complete::{self, PlayerLine};
 use crate::repositories::{course_product, course_section, lesson, user_course_access};
-use crate::http::query::Query;
 
 /// A course as its learner plays it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -70,19 +70,39 @@ impl Player {
         let mut sections: Vec<PlayerSection> = Vec::new();
         let mut progress = Progress::default();
         let mut next_lesson = None;
-        for PlayerLine { section: (id, name, section_status), lesson, completed } in lines {
+        for PlayerLine {
+            section: (id, name, section_status),
+            lesson,
+            completed,
+        } in lines
+        {
             if sections.last().is_none_or(|last| last.id != id) {
-                sections.push(PlayerSection { id, name, status: section_status, lessons: Vec::new() });
+                sections.push(PlayerSection {
+                    id,
+                    name,
+                    status: section_status,
+                    lessons: Vec::new(),
+                });
             }
-            let (Some(section), Some((id, name, status))) = (sections.last_mut(), lesson) else { continue };
+            let (Some(section), Some((id, name, status))) = (sections.last_mut(), lesson) else {
+                continue;
+            };
             // The owner sees private parts too, but they count for nobody.
             if section_status == CourseSectionStatus::Public && status != LessonStatus::Private {
                 progress.count(completed);
                 if !completed && next_lesson.is_none() {
-                    next_lesson = Some(Named { id, name: name.clone() });
+                    next_lesson = Some(Named {
+                        id,
+                        name: name.clone(),
+                    });
                 }
             }
-            section.lessons.push(PlayerLesson { id, name, status, completed });
+            section.lessons.push(PlayerLesson {
+                id,
+                name,
+                status,
+                completed,
+            });
         }
         Self {
             id: course.id,
@@ -106,7 +126,11 @@ impl Player {
     responses((status = 200, description = "The course.", body = Player), (status = 403, description = "course-access-required"))
 )]
 #[get("/v1/courses/{id}")]
-pub async fn player(user: CurrentUser, state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+pub async fn player(
+    user: CurrentUser,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
     let player = state
         .db
         .read(move |conn| {
@@ -114,7 +138,8 @@ pub async fn player(user: CurrentUser, state: web::Data<AppState>, id: web::Path
             if !has_access && !user.is_admin() {
                 return Err(Problem::new(Code::CourseAccessRequired));
             }
-            let lines = user_lesson_complete::player_outline(conn, user.id(), course.id, user.is_admin())?;
+            let lines =
+                user_lesson_complete::player_outline(conn, user.id(), course.id, user.is_admin())?;
             Ok(Player::new(course, lines))
         })
         .await?;
@@ -211,9 +236,13 @@ pub async fn admin_list(
 ) -> Result<HttpResponse, Problem> {
     const SORT: &str = "-createdAt";
     let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
-    let rows = state.db.read(move |conn| Ok(course::admin_page(conn, after, i64::from(query.limit) + 1)?)).await?;
+    let rows = state
+        .db
+        .read(move |conn| Ok(course::admin_page(conn, after, i64::from(query.limit) + 1)?))
+        .await?;
     let key = |row: &AdminCourse| (row.course.created_at, row.course.id);
-    Ok(Page::new(rows, query.limit, SORT, key, OwnedCourse::from)?.to_response(&request, super::PRIVATE_CACHE))
+    Ok(Page::new(rows, query.limit, SORT, key, OwnedCourse::from)?
+        .to_response(&request, super::PRIVATE_CACHE))
 }
 
 /// Create a course
@@ -222,8 +251,15 @@ pub async fn admin_list(
     responses((status = 201, description = "The new course.", body = OwnedCourse, headers(("Location" = String, description = "Its address."))))
 )]
 #[post("/v1/admin/courses")]
-pub async fn admin_create(_: Admin, state: web::Data<AppState>, Json(input): Json<CreateCourse>) -> Result<HttpResponse, Problem> {
-    let new = NewCourse { name: input.name.into(), description: input.description.into() };
+pub async fn admin_create(
+    _: Admin,
+    state: web::Data<AppState>,
+    Json(input): Json<CreateCourse>,
+) -> Result<HttpResponse, Problem> {
+    let new = NewCourse {
+        name: input.name.into(),
+        description: input.description.into(),
+    };
     let course = state
         .db
         .transaction(move |conn| {
@@ -231,7 +267,10 @@ pub async fn admin_create(_: Admin, state: web::Data<AppState>, Json(input): Jso
             Ok(OwnedCourse::from(course::admin_find(conn, id)?))
         })
         .await?;
-    Ok(created(&format!("/v1/admin/courses/{}", course.id), &course))
+    Ok(created(
+        &format!("/v1/admin/courses/{}", course.id),
+        &course,
+    ))
 }
 
 /// Show a course to its owner
@@ -240,21 +279,30 @@ pub async fn admin_create(_: Admin, state: web::Data<AppState>, Json(input): Jso
     responses((status = 200, description = "The course, also a deleted one, with its sections and lessons.", body = OwnedCourseDetail))
 )]
 #[get("/v1/admin/courses/{id}")]
-pub async fn admin_show(_: Admin, state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+pub async fn admin_show(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
     let detail = state
         .db
         .read(move |conn| {
             let course = OwnedCourse::from(course::admin_find(conn, *id)?);
             let sections = course_section::of_course(conn, *id)?;
             let mut lessons = lesson::of_course(conn, *id)?;
-            let sections = (0..).zip(sections).map(|(order, section)| OwnedSectionWithLessons {
-                lessons: (0..)
-                    .zip(lessons.extract_if(.., |lesson| lesson.section_id == section.id))
-                    .map(|(order, lesson)| OwnedLesson::new(lesson, order))
-                    .collect(),
-                section: OwnedSection::new(section, order),
-            });
-            Ok(OwnedCourseDetail { course, sections: sections.collect() })
+            let sections = (0..)
+                .zip(sections)
+                .map(|(order, section)| OwnedSectionWithLessons {
+                    lessons: (0..)
+                        .zip(lessons.extract_if(.., |lesson| lesson.section_id == section.id))
+                        .map(|(order, lesson)| OwnedLesson::new(lesson, order))
+                        .collect(),
+                    section: OwnedSection::new(section, order),
+                });
+            Ok(OwnedCourseDetail {
+                course,
+                sections: sections.collect(),
+            })
         })
         .await?;
     Ok(private(&detail))
@@ -273,7 +321,10 @@ pub async fn admin_update(
     id: web::Path<Uuid>,
     MergePatch(input): MergePatch<UpdateCourse>,
 ) -> Result<HttpResponse, Problem> {
-    let changes = CourseChanges { name: input.name.map(Into::into), description: input.description.map(Into::into) };
+    let changes = CourseChanges {
+        name: input.name.map(Into::into),
+        description: input.description.map(Into::into),
+    };
     let course = state
         .db
         .transaction(move |conn| {
@@ -292,7 +343,11 @@ pub async fn admin_update(
     responses((status = 204, description = "It is deleted."), (status = 409, description = "course-in-use"))
 )]
 #[delete("/v1/admin/courses/{id}")]
-pub async fn admin_delete(_: Admin, state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+pub async fn admin_delete(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
     state
         .db
         .transaction(move |conn| {

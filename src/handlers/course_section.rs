@@ -17,7 +17,9 @@ use crate::domain::time::Timestamp;
 use crate::http::json::{Json, MergePatch};
 use crate::http::patch;
 use crate::problem::Problem;
-use crate::repositories::course_section::{self, CourseSectionChanges, CourseSectionRow, NewCourseSection};
+use crate::repositories::course_section::{
+    self, CourseSectionChanges, CourseSectionRow, NewCourseSection,
+};
 use crate::repositories::{course, lesson};
 
 /// A section as the owner sees it.
@@ -102,13 +104,21 @@ pub async fn admin_create(
         .transaction(move |conn| {
             let course = course::lock(conn, *id)?;
             let order = course_section::next_order(conn, course.id)?;
-            let new = NewCourseSection { name: input.name.into(), status: input.status, order, course_id: course.id };
+            let new = NewCourseSection {
+                name: input.name.into(),
+                status: input.status,
+                order,
+                course_id: course.id,
+            };
             let row = course_section::insert(conn, &new)?;
             let order = course_section::position(conn, &row)?;
             Ok(OwnedSection::new(row, order))
         })
         .await?;
-    Ok(created(&format!("/v1/admin/sections/{}", section.id), &section))
+    Ok(created(
+        &format!("/v1/admin/sections/{}", section.id),
+        &section,
+    ))
 }
 
 /// Show a section to its owner
@@ -117,7 +127,11 @@ pub async fn admin_create(
     responses((status = 200, description = "The section with its lessons.", body = OwnedSectionWithLessons))
 )]
 #[get("/v1/admin/sections/{id}")]
-pub async fn admin_show(_: Admin, state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+pub async fn admin_show(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
     let section = state
         .db
         .read(move |conn| {
@@ -126,7 +140,10 @@ pub async fn admin_show(_: Admin, state: web::Data<AppState>, id: web::Path<Uuid
             let lessons = lesson::of_section(conn, row.id)?;
             Ok(OwnedSectionWithLessons {
                 section: OwnedSection::new(row, order),
-                lessons: (0..).zip(lessons).map(|(order, lesson)| OwnedLesson::new(lesson, order)).collect(),
+                lessons: (0..)
+                    .zip(lessons)
+                    .map(|(order, lesson)| OwnedLesson::new(lesson, order))
+                    .collect(),
             })
         })
         .await?;
@@ -146,7 +163,10 @@ pub async fn admin_update(
     id: web::Path<Uuid>,
     MergePatch(input): MergePatch<UpdateSection>,
 ) -> Result<HttpResponse, Problem> {
-    let changes = CourseSectionChanges { name: input.name.map(Into::into), status: input.status };
+    let changes = CourseSectionChanges {
+        name: input.name.map(Into::into),
+        status: input.status,
+    };
     let section = state
         .db
         .transaction(move |conn| {
@@ -166,7 +186,14 @@ pub async fn admin_update(
     responses((status = 204, description = "It is deleted."))
 )]
 #[delete("/v1/admin/sections/{id}")]
-pub async fn admin_delete(_: Admin, state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
-    state.db.transaction(move |conn| Ok(course_section::soft_delete(conn, *id)?)).await?;
+pub async fn admin_delete(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    state
+        .db
+        .transaction(move |conn| Ok(course_section::soft_delete(conn, *id)?))
+        .await?;
     Ok(no_content())
 }

@@ -48,10 +48,12 @@ pub async fn readyz(state: web::Data<AppState>) -> Result<HttpResponse, Problem>
         })
         .await?;
     if pending > 0 {
-        return Err(Problem::unavailable(Code::NotReady, 10).detail(format!("{pending} migrations are not applied.")));
+        return Err(Problem::unavailable(Code::NotReady, 10)
+            .detail(format!("{pending} migrations are not applied.")));
     }
     if lags {
-        return Err(Problem::unavailable(Code::NotReady, 10).detail("The inbox of webhook events lags behind."));
+        return Err(Problem::unavailable(Code::NotReady, 10)
+            .detail("The inbox of webhook events lags behind."));
     }
     Ok(private(&OK))
 }

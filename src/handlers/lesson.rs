@@ -18,8 +18,8 @@ use crate::domain::video_id::YoutubeVideoId;
 use crate::http::json::{Json, MergePatch};
 use crate::http::patch;
 use crate::problem::{FieldError, Problem};
-use crate::repositories::lesson::{self, LessonChanges, LessonInCourse, LessonRow, NewLesson};
 use crate::repositories::course_section;
+use crate::repositories::lesson::{self, LessonChanges, LessonInCourse, LessonRow, NewLesson};
 
 /// A lesson to watch.
 #[derive(Debug, Serialize, ToSchema)]
@@ -82,12 +82,23 @@ pub struct LessonPath {
     responses((status = 200, description = "The lesson.", body = Lesson), (status = 403, description = "course-access-required"))
 )]
 #[get("/v1/courses/{id}/lessons/{lessonId}")]
-pub async fn watch(MaybeUser(user): MaybeUser, state: web::Data<AppState>, path: web::Path<LessonPath>) -> Result<HttpResponse, Problem> {
-    let LessonPath { id: course_id, lesson_id } = path.into_inner();
+pub async fn watch(
+    MaybeUser(user): MaybeUser,
+    state: web::Data<AppState>,
+    path: web::Path<LessonPath>,
+) -> Result<HttpResponse, Problem> {
+    let LessonPath {
+        id: course_id,
+        lesson_id,
+    } = path.into_inner();
     let (user_id, is_admin) = user.map_or((None, false), |user| (Some(user.id()), user.is_admin()));
     let found = state
         .db
-        .read(move |conn| Ok(lesson::find_in_course(conn, course_id, lesson_id, user_id, is_admin)?))
+        .read(move |conn| {
+            Ok(lesson::find_in_course(
+                conn, course_id, lesson_id, user_id, is_admin,
+            )?)
+        })
         .await?;
     let viewer = match user_id {
         _ if is_admin => Viewer::Admin,
@@ -169,7 +180,10 @@ const fn private_status() -> LessonStatus {
 /// A change of a lesson: an absent field keeps its value; only the description can be null.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(clippy::option_option, reason = "absent, null and a value are three different things in a patch")]
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and a value are three different things in a patch"
+)]
 pub struct UpdateLesson {
     #[garde(dive)]
     #[serde(default, deserialize_with = "patch::set")]
@@ -222,7 +236,10 @@ pub async fn admin_create(
             OwnedLesson::placed(conn, row)
         })
         .await?;
-    Ok(created(&format!("/v1/admin/lessons/{}", lesson.id), &lesson))
+    Ok(created(
+        &format!("/v1/admin/lessons/{}", lesson.id),
+        &lesson,
+    ))
 }
 
 /// Show a lesson to its owner
@@ -231,7 +248,11 @@ pub async fn admin_create(
     responses((status = 200, description = "The lesson.", body = OwnedLesson))
 )]
 #[get("/v1/admin/lessons/{id}")]
-pub async fn admin_show(_: Admin, state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+pub async fn admin_show(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
     let lesson = state
         .db
         .read(move |conn| {
@@ -260,7 +281,9 @@ pub async fn admin_update(
         .transaction(move |conn| {
             let mut changes = LessonChanges {
                 name: input.name.map(Into::into),
-                description: input.description.map(|description| description.map(Into::into)),
+                description: input
+                    .description
+                    .map(|description| description.map(Into::into)),
                 youtube_video_id: input.youtube_video_id.map(Into::into),
                 status: input.status,
                 section_id: None,
@@ -281,7 +304,13 @@ pub async fn admin_update(
 
 /// Locks the section to which a lesson moves and says which place is free there.
 fn end_of_section(conn: &mut PgConnection, section_id: Uuid) -> Result<i32, Problem> {
-    let unknown = || Problem::invalid(vec![FieldError::at("/sectionId", "unknown-section", "there is no such section")]);
+    let unknown = || {
+        Problem::invalid(vec![FieldError::at(
+            "/sectionId",
+            "unknown-section",
+            "there is no such section",
+        )])
+    };
     let section = course_section::lock(conn, section_id).map_err(|error| match error {
         diesel::NotFound => unknown(),
         error => error.into(),
@@ -297,7 +326,14 @@ fn end_of_section(conn: &mut PgConnection, section_id: Uuid) -> Result<i32, Prob
     responses((status = 204, description = "It is deleted."))
 )]
 #[delete("/v1/admin/lessons/{id}")]
-pub async fn admin_delete(_: Admin, state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
-    state.db.transaction(move |conn| Ok(lesson::soft_delete(conn, *id)?)).await?;
+pub async fn admin_delete(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    state
+        .db
+        .transaction(move |conn| Ok(lesson::soft_delete(conn, *id)?))
+        .await?;
     Ok(no_content())
 }

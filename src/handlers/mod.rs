@@ -26,12 +26,16 @@ const PRIVATE_CACHE: &str = "private, no-store";
 
 /// 200 for the caller alone.
 pub fn private(body: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, PRIVATE_CACHE)).json(body)
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, PRIVATE_CACHE))
+        .json(body)
 }
 
 /// 200 for everybody.
 pub fn public(body: &impl Serialize) -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::CACHE_CONTROL, PUBLIC_CACHE)).json(body)
+    HttpResponse::Ok()
+        .insert_header((header::CACHE_CONTROL, PUBLIC_CACHE))
+        .json(body)
 }
 
 /// 201 with the address of what was made.
@@ -44,7 +48,9 @@ pub fn created(location: &str, body: &impl Serialize) -> HttpResponse {
 
 /// 204.
 pub fn no_content() -> HttpResponse {
-    HttpResponse::NoContent().insert_header((header::CACHE_CONTROL, PRIVATE_CACHE)).finish()
+    HttpResponse::NoContent()
+        .insert_header((header::CACHE_CONTROL, PRIVATE_CACHE))
+        .finish()
 }
 
 /// Something that is named where it is not shown.

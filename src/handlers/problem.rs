@@ -22,7 +22,12 @@ pub struct ProblemType {
 
 impl From<Code> for ProblemType {
     fn from(code: Code) -> Self {
-        Self { code, status: code.status(), title: code.title(), explanation: code.explanation() }
+        Self {
+            code,
+            status: code.status(),
+            title: code.title(),
+            explanation: code.explanation(),
+        }
     }
 }
 
@@ -36,7 +41,9 @@ pub struct ProblemTypes {
 #[utoipa::path(tag = "Operation", operation_id = "listProblems", responses((status = 200, description = "Every error that the API may answer with.", body = ProblemTypes)))]
 #[get("/problems")]
 pub async fn list() -> HttpResponse {
-    public(&ProblemTypes { data: Code::ALL.iter().copied().map(ProblemType::from).collect() })
+    public(&ProblemTypes {
+        data: Code::ALL.iter().copied().map(ProblemType::from).collect(),
+    })
 }
 
 /// Explain an error

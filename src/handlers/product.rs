@@ -105,16 +105,36 @@ pub struct OutlineLesson {
 /// Nests the lines of an outline, which come in order.
 fn nest(lines: Vec<OutlineLine>) -> Vec<OutlineCourse> {
     let mut courses: Vec<OutlineCourse> = Vec::new();
-    for OutlineLine { course: (id, name, description), section, lesson } in lines {
+    for OutlineLine {
+        course: (id, name, description),
+        section,
+        lesson,
+    } in lines
+    {
         if courses.last().is_none_or(|last| last.id != id) {
-            courses.push(OutlineCourse { id, name, description, section_count: 0, lesson_count: 0, sections: Vec::new() });
+            courses.push(OutlineCourse {
+                id,
+                name,
+                description,
+                section_count: 0,
+                lesson_count: 0,
+                sections: Vec::new(),
+            });
         }
-        let (Some(course), Some((id, name))) = (courses.last_mut(), section) else { continue };
+        let (Some(course), Some((id, name))) = (courses.last_mut(), section) else {
+            continue;
+        };
         if course.sections.last().is_none_or(|last| last.id != id) {
             course.section_count += 1;
-            course.sections.push(OutlineSection { id, name, lessons: Vec::new() });
+            course.sections.push(OutlineSection {
+                id,
+                name,
+                lessons: Vec::new(),
+            });
         }
-        let (Some(section), Some((id, name, status))) = (course.sections.last_mut(), lesson) else { continue };
+        let (Some(section), Some((id, name, status))) = (course.sections.last_mut(), lesson) else {
+            continue;
+        };
         course.lesson_count += 1;
         section.lessons.push(OutlineLesson { id, name, status });
     }
@@ -163,18 +183,35 @@ impl CatalogueSort {
         })
     }
 
-    fn page(self, rows: Vec<ProductRow>, limit: u8, currency: &str) -> Result<Page<Product>, Problem> {
+    fn page(
+        self,
+        rows: Vec<ProductRow>,
+        limit: u8,
+        currency: &str,
+    ) -> Result<Page<Product>, Problem> {
         let present = |row| Product::new(row, currency);
         match self {
-            Self::Name | Self::NameDescending => {
-                Page::new(rows, limit, self.as_str(), |row| (row.name.clone(), row.id), present)
-            }
-            Self::CreatedAt | Self::CreatedAtDescending => {
-                Page::new(rows, limit, self.as_str(), |row| (row.created_at, row.id), present)
-            }
-            Self::Price | Self::PriceDescending => {
-                Page::new(rows, limit, self.as_str(), |row| (row.price_in_cents, row.id), present)
-            }
+            Self::Name | Self::NameDescending => Page::new(
+                rows,
+                limit,
+                self.as_str(),
+                |row| (row.name.clone(), row.id),
+                present,
+            ),
+            Self::CreatedAt | Self::CreatedAtDescending => Page::new(
+                rows,
+                limit,
+                self.as_str(),
+                |row| (row.created_at, row.id),
+                present,
+            ),
+            Self::Price | Self::PriceDescending => Page::new(
+                rows,
+                limit,
+                self.as_str(),
+                |row| (row.price_in_cents, row.id),
+                present,
+            ),
         }
     }
 }
@@ -217,9 +254,18 @@ pub async fn catalogue(
     let order = query.sort.after(query.cursor.as_deref())?;
     let rows = state
         .db
-        .read(move |conn| Ok(product::catalogue(conn, order, query.course_id, i64::from(query.limit) + 1)?))
+        .read(move |conn| {
+            Ok(product::catalogue(
+                conn,
+                order,
+                query.course_id,
+                i64::from(query.limit) + 1,
+            )?)
+        })
         .await?;
-    let page = query.sort.page(rows, query.limit, state.config.currency.as_str())?;
+    let page = query
+        .sort
+        .page(rows, query.limit, state.config.currency.as_str())?;
     Ok(page.to_response(&request, super::PUBLIC_CACHE))
 }
 
@@ -231,7 +277,10 @@ pub async fn catalogue(
     responses((status = 200, description = "The product.", body = ProductDetail))
 )]
 #[get("/v1/products/{id}")]
-pub async fn show(state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+pub async fn show(
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
     let (row, lines) = state
         .db
         .read(move |conn| {
@@ -240,7 +289,10 @@ pub async fn show(state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<Htt
             Ok((row, lines))
         })
         .await?;
-    Ok(public(&ProductDetail { product: Product::new(row, state.config.currency.as_str()), courses: nest(lines) }))
+    Ok(public(&ProductDetail {
+        product: Product::new(row, state.config.currency.as_str()),
+        courses: nest(lines),
+    }))
 }
 
 /// A product as the owner sees it.
@@ -343,10 +395,21 @@ pub async fn admin_list(
 ) -> Result<HttpResponse, Problem> {
     const SORT: &str = "-createdAt";
     let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
-    let rows = state.db.read(move |conn| Ok(product::admin_page(conn, after, i64::from(query.limit) + 1)?)).await?;
+    let rows = state
+        .db
+        .read(move |conn| {
+            Ok(product::admin_page(
+                conn,
+                after,
+                i64::from(query.limit) + 1,
+            )?)
+        })
+        .await?;
     let key = |row: &AdminProduct| (row.product.created_at, row.product.id);
     let currency = state.config.currency.as_str();
-    let page = Page::new(rows, query.limit, SORT, key, |row| OwnedProduct::new(row, currency))?;
+    let page = Page::new(rows, query.limit, SORT, key, |row| {
+        OwnedProduct::new(row, currency)
+    })?;
     Ok(page.to_response(&request, super::PRIVATE_CACHE))
 }
 
@@ -378,7 +441,10 @@ pub async fn admin_create(
         })
         .await?;
     let location = format!("/v1/admin/products/{}", found.product.id);
-    Ok(created(&location, &OwnedProduct::new(found, state.config.currency.as_str())))
+    Ok(created(
+        &location,
+        &OwnedProduct::new(found, state.config.currency.as_str()),
+    ))
 }
 
 /// Show a product to its owner
@@ -387,9 +453,19 @@ pub async fn admin_create(
     responses((status = 200, description = "The product, also a deleted one.", body = OwnedProduct))
 )]
 #[get("/v1/admin/products/{id}")]
-pub async fn admin_show(_: Admin, state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
-    let found = state.db.read(move |conn| Ok(product::admin_find(conn, *id)?)).await?;
-    Ok(private(&OwnedProduct::new(found, state.config.currency.as_str())))
+pub async fn admin_show(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let found = state
+        .db
+        .read(move |conn| Ok(product::admin_find(conn, *id)?))
+        .await?;
+    Ok(private(&OwnedProduct::new(
+        found,
+        state.config.currency.as_str(),
+    )))
 }
 
 /// Change a product
@@ -423,7 +499,10 @@ pub async fn admin_update(
             Ok(product::admin_find(conn, *id)?)
         })
         .await?;
-    Ok(private(&OwnedProduct::new(found, state.config.currency.as_str())))
+    Ok(private(&OwnedProduct::new(
+        found,
+        state.config.currency.as_str(),
+    )))
 }
 
 /// Delete a product
@@ -434,8 +513,15 @@ pub async fn admin_update(
     responses((status = 204, description = "It is deleted."))
 )]
 #[delete("/v1/admin/products/{id}")]
-pub async fn admin_delete(_: Admin, state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
-    state.db.read(move |conn| Ok(product::soft_delete(conn, *id)?)).await?;
+pub async fn admin_delete(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    state
+        .db
+        .read(move |conn| Ok(product::soft_delete(conn, *id)?))
+        .await?;
     Ok(no_content())
 }
 
@@ -448,13 +534,25 @@ fn check_courses(conn: &mut PgConnection, course_ids: &[Uuid]) -> Result<(), Pro
         .filter_map(|(index, id)| {
             let pointer = format!("/courseIds/{index}");
             if !live.contains(id) {
-                Some(FieldError::at(pointer, "unknown-course", "there is no such course"))
+                Some(FieldError::at(
+                    pointer,
+                    "unknown-course",
+                    "there is no such course",
+                ))
             } else if course_ids.iter().take(index).any(|earlier| earlier == id) {
-                Some(FieldError::at(pointer, "repeated", "is in the list already"))
+                Some(FieldError::at(
+                    pointer,
+                    "repeated",
+                    "is in the list already",
+                ))
             } else {
                 None
             }
         })
         .collect();
-    if errors.is_empty() { Ok(()) } else { Err(Problem::invalid(errors)) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::invalid(errors))
+    }
 }

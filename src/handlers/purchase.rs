@@ -78,7 +78,11 @@ pub enum PricingRowKind {
 
 impl PricingRow {
     fn new(kind: PricingRowKind, label: &str, amount_in_cents: i32) -> Self {
-        Self { kind, label: label.to_owned(), amount_in_cents }
+        Self {
+            kind,
+            label: label.to_owned(),
+            amount_in_cents,
+        }
     }
 }
 
@@ -91,12 +95,24 @@ impl From<PurchaseRow> for Purchase {
         } else {
             PurchaseStatus::Paid
         };
-        let mut pricing_rows = vec![PricingRow::new(PricingRowKind::Subtotal, "Subtotal", row.subtotal_in_cents)];
+        let mut pricing_rows = vec![PricingRow::new(
+            PricingRowKind::Subtotal,
+            "Subtotal",
+            row.subtotal_in_cents,
+        )];
         if row.discount_in_cents > 0 {
-            pricing_rows.push(PricingRow::new(PricingRowKind::Discount, "Discount", -row.discount_in_cents));
+            pricing_rows.push(PricingRow::new(
+                PricingRowKind::Discount,
+                "Discount",
+                -row.discount_in_cents,
+            ));
         }
         if row.refunded_in_cents > 0 {
-            pricing_rows.push(PricingRow::new(PricingRowKind::Refund, "Refund", -row.refunded_in_cents));
+            pricing_rows.push(PricingRow::new(
+                PricingRowKind::Refund,
+                "Refund",
+                -row.refunded_in_cents,
+            ));
         }
         let total = row.price_paid_in_cents - row.refunded_in_cents;
         pricing_rows.push(PricingRow::new(PricingRowKind::Total, "Total", total));
@@ -129,7 +145,11 @@ impl From<PurchaseRow> for Purchase {
     )
 )]
 #[post("/v1/products/{id}/claim")]
-pub async fn claim(user: CurrentUser, state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+pub async fn claim(
+    user: CurrentUser,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
     user.in_person()?;
     let currency = state.config.currency.clone();
     let row = state
@@ -140,7 +160,10 @@ pub async fn claim(user: CurrentUser, state: web::Data<AppState>, id: web::Path<
         })
         .await?;
     let purchase = Purchase::from(row);
-    Ok(created(&format!("/v1/me/purchases/{}", purchase.id), &purchase))
+    Ok(created(
+        &format!("/v1/me/purchases/{}", purchase.id),
+        &purchase,
+    ))
 }
 
 /// List my purchases
@@ -158,8 +181,17 @@ pub async fn mine(
     const SORT: &str = "-createdAt";
     let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
     let limit = i64::from(query.limit) + 1;
-    let rows = state.db.read(move |conn| Ok(purchase::page_of_user(conn, user.id(), after, limit)?)).await?;
-    let page = Page::new(rows, query.limit, SORT, |row| (row.created_at, row.id), Purchase::from)?;
+    let rows = state
+        .db
+        .read(move |conn| Ok(purchase::page_of_user(conn, user.id(), after, limit)?))
+        .await?;
+    let page = Page::new(
+        rows,
+        query.limit,
+        SORT,
+        |row| (row.created_at, row.id),
+        Purchase::from,
+    )?;
     Ok(page.to_response(&request, super::PRIVATE_CACHE))
 }
 
@@ -169,7 +201,14 @@ pub async fn mine(
     responses((status = 200, description = "The purchase.", body = Purchase))
 )]
 #[get("/v1/me/purchases/{id}")]
-pub async fn my_purchase(user: CurrentUser, state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
-    let row = state.db.read(move |conn| Ok(purchase::find_of_user(conn, *id, user.id())?)).await?;
+pub async fn my_purchase(
+    user: CurrentUser,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let row = state
+        .db
+        .read(move |conn| Ok(purchase::find_of_user(conn, *id, user.id())?))
+        .await?;
     Ok(private(&Purchase::from(row)))
 }

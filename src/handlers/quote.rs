@@ -46,7 +46,10 @@ impl Quote {
             currency: price.currency.as_str().to_owned(),
             country: price.country.clone(),
             owned,
-            overlap: overlap.into_iter().map(|(id, name)| Named { id, name }).collect(),
+            overlap: overlap
+                .into_iter()
+                .map(|(id, name)| Named { id, name })
+                .collect(),
         }
     }
 }
@@ -57,13 +60,19 @@ impl Quote {
     responses((status = 200, description = "The price for the caller.", body = Quote))
 )]
 #[get("/v1/products/{id}/quote")]
-pub async fn show(MaybeUser(user): MaybeUser, state: web::Data<AppState>, id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+pub async fn show(
+    MaybeUser(user): MaybeUser,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
     let currency = state.config.currency.clone();
     let quote = state
         .db
         .read(move |conn| {
             let offer = Offer::read(conn, *id, Discount::default(), &currency)?;
-            let Some(user) = user else { return Ok(Quote::new(&offer.price, false, Vec::new())) };
+            let Some(user) = user else {
+                return Ok(Quote::new(&offer.price, false, Vec::new()));
+            };
             let owned = purchase::is_owned(conn, user.id(), offer.product.id)?;
             let overlap = user_course_access::overlap(conn, user.id(), &offer.course_ids)?;
             Ok(Quote::new(&offer.price, owned, overlap))

@@ -36,7 +36,10 @@ pub struct MyCourse {
 impl From<user_course_access::MyCourse> for MyCourse {
     fn from(row: user_course_access::MyCourse) -> Self {
         let count = |count| usize::try_from(count).unwrap_or(0);
-        let progress = Progress { counted: count(row.lesson_count), completed: count(row.completed_lesson_count) };
+        let progress = Progress {
+            counted: count(row.lesson_count),
+            completed: count(row.completed_lesson_count),
+        };
         Self {
             id: row.id,
             name: row.name,
@@ -67,8 +70,21 @@ pub async fn my_courses(
     let limit = i64::from(query.limit) + 1;
     let rows = state
         .db
-        .read(move |conn| Ok(user_course_access::my_courses(conn, user.id(), after.as_ref(), limit)?))
+        .read(move |conn| {
+            Ok(user_course_access::my_courses(
+                conn,
+                user.id(),
+                after.as_ref(),
+                limit,
+            )?)
+        })
         .await?;
-    let page = Page::new(rows, query.limit, SORT, |row| (row.name.clone(), row.id), MyCourse::from)?;
+    let page = Page::new(
+        rows,
+        query.limit,
+        SORT,
+        |row| (row.name.clone(), row.id),
+        MyCourse::from,
+    )?;
     Ok(page.to_response(&request, super::PRIVATE_CACHE))
 }

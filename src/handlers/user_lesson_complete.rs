@@ -15,7 +15,11 @@ use crate::repositories::user_lesson_complete;
     responses((status = 204, description = "It is complete, now or already."), (status = 403, description = "course-access-required"))
 )]
 #[put("/v1/me/lessons/{lessonId}/completion")]
-pub async fn complete(user: CurrentUser, state: web::Data<AppState>, lesson_id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+pub async fn complete(
+    user: CurrentUser,
+    state: web::Data<AppState>,
+    lesson_id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
     set(user, &state, *lesson_id, true).await
 }
 
@@ -25,11 +29,20 @@ pub async fn complete(user: CurrentUser, state: web::Data<AppState>, lesson_id: 
     responses((status = 204, description = "It is not complete, now or already."), (status = 403, description = "course-access-required"))
 )]
 #[delete("/v1/me/lessons/{lessonId}/completion")]
-pub async fn uncomplete(user: CurrentUser, state: web::Data<AppState>, lesson_id: web::Path<Uuid>) -> Result<HttpResponse, Problem> {
+pub async fn uncomplete(
+    user: CurrentUser,
+    state: web::Data<AppState>,
+    lesson_id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
     set(user, &state, *lesson_id, false).await
 }
 
-async fn set(user: CurrentUser, state: &AppState, lesson_id: Uuid, completed: bool) -> Result<HttpResponse, Problem> {
+async fn set(
+    user: CurrentUser,
+    state: &AppState,
+    lesson_id: Uuid,
+    completed: bool,
+) -> Result<HttpResponse, Problem> {
     state
         .db
         .read(move |conn| {

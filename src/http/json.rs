@@ -82,23 +82,35 @@ fn read(
         let body = body.map_err(|_| Problem::new(Code::MalformedRequest))?;
         match body.to_bytes_limited(limit).await {
             Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest).detail("The body could not be read to its end.")),
+            Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest)
+                .detail("The body could not be read to its end.")),
             Err(_) => Err(Problem::new(Code::PayloadTooLarge)),
         }
     }
 }
 
 fn content_length(request: &HttpRequest) -> Option<usize> {
-    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    request
+        .headers()
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 fn parse<T: DeserializeOwned + Validate<Context = ()>>(body: &[u8]) -> Result<T, Problem> {
     let mut json = serde_json::Deserializer::from_slice(body);
-    let value: T = serde_path_to_error::deserialize(&mut json).map_err(|error| shape_fault(&error))?;
+    let value: T =
+        serde_path_to_error::deserialize(&mut json).map_err(|error| shape_fault(&error))?;
     json.end().map_err(|error| syntax_fault(&error))?;
     value.validate().map_err(|report| {
         let errors = report.iter().map(|(path, error)| {
-            FieldError::at(camel_case_pointer(&path.to_string()), "out-of-range", error.message())
+            FieldError::at(
+                camel_case_pointer(&path.to_string()),
+                "out-of-range",
+                error.message(),
+            )
         });
         Problem::invalid(errors.collect())
     })?;
@@ -106,7 +118,11 @@ fn parse<T: DeserializeOwned + Validate<Context = ()>>(body: &[u8]) -> Result<T,
 }
 
 fn syntax_fault(error: &serde_json::Error) -> Problem {
-    let place = format!("The body is not valid JSON at line {}, column {}.", error.line(), error.column());
+    let place = format!(
+        "The body is not valid JSON at line {}, column {}.",
+        error.line(),
+        error.column()
+    );
     Problem::new(Code::MalformedRequest).detail(place)
 }
 
@@ -115,7 +131,11 @@ fn shape_fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem
     if cause.classify() != Category::Data {
         return syntax_fault(cause);
     }
-    Problem::invalid(vec![field_error(&cause.to_string(), &pointer(error.path()), FieldError::at)])
+    Problem::invalid(vec![field_error(
+        &cause.to_string(),
+        &pointer(error.path()),
+        FieldError::at,
+    )])
 }
 
 /// Makes a field error from serde's words. Where a field is missing or unknown, serde names it only there.
@@ -128,14 +148,26 @@ pub fn field_error(
     let message = message.split(" at line ").next().unwrap_or(message);
     let named = message.split('`').nth(1).unwrap_or_default();
     if message.starts_with("missing field") {
-        make(format!("{parent}/{named}"), "required", "is required".to_owned())
+        make(
+            format!("{parent}/{named}"),
+            "required",
+            "is required".to_owned(),
+        )
     } else if message.starts_with("unknown field") {
         // The path ends with the unknown field itself or with its parent, depending on who noticed it.
         let parent = parent.strip_suffix(&format!("/{named}")).unwrap_or(parent);
-        make(format!("{parent}/{named}"), "unknown-field", "is not a field of this request".to_owned())
+        make(
+            format!("{parent}/{named}"),
+            "unknown-field",
+            "is not a field of this request".to_owned(),
+        )
     } else if message.starts_with("duplicate field") {
         let parent = parent.strip_suffix(&format!("/{named}")).unwrap_or(parent);
-        make(format!("{parent}/{named}"), "duplicate-field", "is given twice".to_owned())
+        make(
+            format!("{parent}/{named}"),
+            "duplicate-field",
+            "is given twice".to_owned(),
+        )
     } else if message.starts_with("invalid type: null") {
         make(parent.to_owned(), "null", "must not be null".to_owned())
     } else {

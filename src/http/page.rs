@@ -60,12 +60,19 @@ impl<T: Serialize> Page<T> {
         let next_cursor = match rows.last() {
             Some(last) if more => {
                 let (key, id) = place(last);
-                let cursor = Cursor { sort: sort.to_owned(), key, id };
+                let cursor = Cursor {
+                    sort: sort.to_owned(),
+                    key,
+                    id,
+                };
                 Some(cursor.encode().map_err(Problem::internal)?)
             }
             _ => None,
         };
-        Ok(Self { data: rows.into_iter().map(present).collect(), next_cursor })
+        Ok(Self {
+            data: rows.into_iter().map(present).collect(),
+            next_cursor,
+        })
     }
 
     /// 200 with the page, and a `Link` to the next one: the same address with another cursor.
@@ -73,12 +80,16 @@ impl<T: Serialize> Page<T> {
         let mut response = HttpResponse::Ok();
         response.insert_header((header::CACHE_CONTROL, cache_control));
         if let Some(cursor) = &self.next_cursor {
-            let kept = form_urlencoded::parse(request.query_string().as_bytes()).filter(|(name, _)| name != "cursor");
+            let kept = form_urlencoded::parse(request.query_string().as_bytes())
+                .filter(|(name, _)| name != "cursor");
             let query = form_urlencoded::Serializer::new(String::new())
                 .extend_pairs(kept)
                 .append_pair("cursor", cursor)
                 .finish();
-            response.insert_header((header::LINK, format!("<{}?{query}>; rel=\"next\"", request.path())));
+            response.insert_header((
+                header::LINK,
+                format!("<{}?{query}>; rel=\"next\"", request.path()),
+            ));
         }
         response.json(self)
     }
@@ -88,7 +99,10 @@ impl<T: Serialize> Page<T> {
 ///
 /// # Errors
 /// 400 `invalid-cursor` for one that was not made by this list in this order.
-pub fn place<K: Serialize + DeserializeOwned>(cursor: Option<&str>, sort: &str) -> Result<Option<Cursor<K>>, Problem> {
+pub fn place<K: Serialize + DeserializeOwned>(
+    cursor: Option<&str>,
+    sort: &str,
+) -> Result<Option<Cursor<K>>, Problem> {
     cursor
         .map(|text| Cursor::decode(text, sort).ok_or_else(|| Problem::new(Code::InvalidCursor)))
         .transpose()

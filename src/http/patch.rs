@@ -6,7 +6,9 @@ use serde::{Deserialize, Deserializer};
 ///
 /// # Errors
 /// When the value is null or not a `T`.
-pub fn set<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub fn set<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -14,7 +16,10 @@ pub fn set<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> R
 ///
 /// # Errors
 /// When the value is neither null nor a `T`.
-#[expect(clippy::option_option, reason = "absent, null and a value are three different things in a patch")]
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and a value are three different things in a patch"
+)]
 pub fn set_or_clear<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {

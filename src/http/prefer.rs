@@ -12,12 +12,23 @@ const LONGEST: u64 = 30;
 
 /// The wait asked for, at most 30 s; `None` when none is asked for or it cannot be read.
 pub fn wait(headers: &HeaderMap) -> Option<Duration> {
-    let preferences = headers.get_all(PREFER).filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let preferences = headers
+        .get_all(PREFER)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
     let mut waits = preferences.filter_map(|preference| {
         let (name, seconds) = preference.split(';').next()?.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("wait").then_some(seconds)?.trim().trim_matches('"').parse::<u64>().ok()
+        name.trim()
+            .eq_ignore_ascii_case("wait")
+            .then_some(seconds)?
+            .trim()
+            .trim_matches('"')
+            .parse::<u64>()
+            .ok()
     });
-    waits.next().map(|seconds| Duration::from_secs(seconds.min(LONGEST)))
+    waits
+        .next()
+        .map(|seconds| Duration::from_secs(seconds.min(LONGEST)))
 }
 
 /// Tells the client which wait was kept to.

@@ -22,7 +22,11 @@ pub async fn render<B: MessageBody + 'static>(
     }
     let problem = response.response().extensions().get::<Problem>().cloned();
     let problem = problem.unwrap_or_else(|| Problem::from_status(status));
-    let request_id = response.request().extensions().get::<RequestId>().map(|id| id.0.clone());
+    let request_id = response
+        .request()
+        .extensions()
+        .get::<RequestId>()
+        .map(|id| id.0.clone());
     let mut rendered = problem.to_response(request_id.as_deref());
     keep_headers(response.headers(), rendered.headers_mut());
     Ok(response.into_response(rendered).map_into_right_body())
@@ -30,7 +34,8 @@ pub async fn render<B: MessageBody + 'static>(
 
 fn keep_headers(from: &HeaderMap, to: &mut HeaderMap) {
     for (name, value) in from {
-        if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE && !to.contains_key(name) {
+        if name != header::CONTENT_LENGTH && name != header::CONTENT_TYPE && !to.contains_key(name)
+        {
             to.insert(name.clone(), value.clone());
         }
     }
@@ -38,12 +43,17 @@ fn keep_headers(from: &HeaderMap, to: &mut HeaderMap) {
 
 /// What is answered where no route matches: 405 with `Allow` when the address has other methods, 204 to
 /// OPTIONS, 404 otherwise.
-pub async fn unmatched(request: HttpRequest, table: web::Data<PathTable>) -> Result<HttpResponse, Problem> {
+pub async fn unmatched(
+    request: HttpRequest,
+    table: web::Data<PathTable>,
+) -> Result<HttpResponse, Problem> {
     let Some(allow) = table.methods(request.path()) else {
         return Err(Problem::new(Code::NotFound));
     };
     if request.method() == actix_web::http::Method::OPTIONS {
-        return Ok(HttpResponse::NoContent().insert_header((header::ALLOW, allow)).finish());
+        return Ok(HttpResponse::NoContent()
+            .insert_header((header::ALLOW, allow))
+            .finish());
     }
     Err(Problem::method_not_allowed(allow))
 }

@@ -35,7 +35,13 @@ fn parse<T: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<T,
     })?;
     value.0.validate().map_err(|report| {
         let errors = report.iter();
-        Problem::invalid(errors.map(|(path, error)| parameter(path.to_string(), "out-of-range", error.message().to_owned())).collect())
+        Problem::invalid(
+            errors
+                .map(|(path, error)| {
+                    parameter(path.to_string(), "out-of-range", error.message().to_owned())
+                })
+                .collect(),
+        )
     })?;
     Ok(value.into_inner())
 }

@@ -18,7 +18,10 @@ pub struct RequestId(pub String);
 
 impl RequestId {
     fn of(request: &ServiceRequest) -> Self {
-        let given = request.headers().get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
+        let given = request
+            .headers()
+            .get(X_REQUEST_ID)
+            .and_then(|value| value.to_str().ok());
         match given {
             Some(id) if is_well_formed(id) => Self(id.to_owned()),
             _ => Self(Uuid::new_v4().to_string()),
@@ -27,7 +30,10 @@ impl RequestId {
 }
 
 fn is_well_formed(id: &str) -> bool {
-    (1..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    (1..=64).contains(&id.len())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 /// Outermost middleware: gives the request its id and the answer the same one.
@@ -48,7 +54,11 @@ pub struct RequestSpan;
 
 impl RootSpanBuilder for RequestSpan {
     fn on_request_start(request: &ServiceRequest) -> Span {
-        let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let id = request
+            .extensions()
+            .get::<RequestId>()
+            .map(|id| id.0.clone())
+            .unwrap_or_default();
         tracing::info_span!(
             "request",
             request_id = %id,

@@ -26,8 +26,12 @@ pub enum Job {
 /// # Errors
 /// When the statement fails.
 pub fn enqueue(conn: &mut PgConnection, job: &Job) -> QueryResult<()> {
-    let written = serde_json::to_value(job).map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
-    let kind = written.get("kind").and_then(serde_json::Value::as_str).unwrap_or_default();
+    let written = serde_json::to_value(job)
+        .map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
+    let kind = written
+        .get("kind")
+        .and_then(serde_json::Value::as_str)
+        .unwrap_or_default();
     job::insert(conn, kind, &written["payload"])
 }
 

@@ -31,7 +31,9 @@ const POLL: Duration = Duration::from_secs(2);
 /// Works until told to stop, and finishes what it has begun. Events do not wait for slow calls out: each queue
 /// has a loop of its own.
 pub async fn run(state: AppState, stop: watch::Receiver<bool>) {
-    let events = repeat(&state.inbox_waiting, stop.clone(), || handle_due_events(&state));
+    let events = repeat(&state.inbox_waiting, stop.clone(), || {
+        handle_due_events(&state)
+    });
     let jobs = repeat(&state.outbox_waiting, stop, || handle_due_jobs(&state));
     join(events, jobs).await;
 }
@@ -68,8 +70,15 @@ where
 /// # Errors
 /// When the database does not answer.
 pub async fn handle_due_events(state: &AppState) -> Result<usize, Problem> {
-    let events = state.db.transaction(|conn| Ok(webhook_event::claim(conn, LEASE, BATCH)?)).await?;
-    Ok(join_all(events.into_iter().map(|event| handle_event(state, event))).await.len())
+    let events = state
+        .db
+        .transaction(|conn| Ok(webhook_event::claim(conn, LEASE, BATCH)?))
+        .await?;
+    Ok(
+        join_all(events.into_iter().map(|event| handle_event(state, event)))
+            .await
+            .len(),
+    )
 }
 
 /// Takes some due jobs and works on them. Returns how many there were.
@@ -77,8 +86,13 @@ pub async fn handle_due_events(state: &AppState) -> Result<usize, Problem> {
 /// # Errors
 /// When the database does not answer.
 pub async fn handle_due_jobs(state: &AppState) -> Result<usize, Problem> {
-    let jobs = state.db.transaction(|conn| Ok(job::claim(conn, LEASE, BATCH)?)).await?;
-    Ok(join_all(jobs.into_iter().map(|job| handle_job(state, job))).await.len())
+    let jobs = state
+        .db
+        .transaction(|conn| Ok(job::claim(conn, LEASE, BATCH)?))
+        .await?;
+    Ok(join_all(jobs.into_iter().map(|job| handle_job(state, job)))
+        .await
+        .len())
 }
 
 #[tracing::instrument(skip_all, fields(event_id = event.event_id, kind = event.kind, attempt = event.attempts))]
@@ -87,7 +101,9 @@ async fn handle_event(state: &AppState, event: WebhookEventRow) {
     let result = state
         .db
         .transaction(move |conn| {
-            let Some(event) = webhook_event::lock_received(conn, id)? else { return Ok(()) };
+            let Some(event) = webhook_event::lock_received(conn, id)? else {
+                return Ok(());
+            };
             let payload = event.payload.unwrap_or_default();
             let outcome = match event.provider {
                 WebhookProvider::Stripe => stripe::apply(conn, &event.kind, &payload)?,
@@ -107,23 +123,32 @@ async fn handle_event(state: &AppState, event: WebhookEventRow) {
         }
         Err(problem) => {
             let (error, again) = failure(&problem, attempts);
-            record(state.db.read(move |conn| Ok(webhook_event::fail(conn, id, &error, again)?)).await);
+            record(
+                state
+                    .db
+                    .read(move |conn| Ok(webhook_event::fail(conn, id, &error, again)?))
+                    .await,
+            );
         }
     }
 }
 
 #[tracing::instrument(skip_all, fields(job_id = %row.id, kind = row.kind, attempt = row.attempts))]
 async fn handle_job(state: &AppState, row: JobRow) {
-    let result = match serde_json::from_value::<Job>(json!({ "kind": row.kind, "payload": row.payload })) {
-        Ok(job) => perform(state, job).await,
-        Err(error) => Err(Problem::internal(error)),
-    };
+    let result =
+        match serde_json::from_value::<Job>(json!({ "kind": row.kind, "payload": row.payload })) {
+            Ok(job) => perform(state, job).await,
+            Err(error) => Err(Problem::internal(error)),
+        };
     let id = row.id;
     let recorded = match result {
         Ok(()) => state.db.read(move |conn| Ok(job::finish(conn, id)?)).await,
         Err(problem) => {
             let (error, again) = failure(&problem, row.attempts);
-            state.db.read(move |conn| Ok(job::fail(conn, id, &error, again)?)).await
+            state
+                .db
+                .read(move |conn| Ok(job::fail(conn, id, &error, again)?))
+                .await
         }
     };
     record(recorded);

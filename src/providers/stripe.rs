@@ -10,17 +10,17 @@ use reqwest::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use stripe_checkout::checkout_session::{
     CreateCheckoutSession, CreateCheckoutSessionAdaptivePricing, CreateCheckoutSessionLineItems,
-    CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData, ExpireCheckoutSession,
-    ProductData, RetrieveCheckoutSession,
+    CreateCheckoutSessionLineItemsPriceData, CreateCheckoutSessionPaymentIntentData,
+    ExpireCheckoutSession, ProductData, RetrieveCheckoutSession,
 };
 use stripe_client_core::{
-    CustomizedStripeRequest, IdempotencyKey, RequestStrategy, StripeClient, StripeClientErr, StripeMethod,
-    StripeRequest, VERSION,
+    CustomizedStripeRequest, IdempotencyKey, RequestStrategy, StripeClient, StripeClientErr,
+    StripeMethod, StripeRequest, VERSION,
 };
 use stripe_core::payment_intent::RetrievePaymentIntent;
 use stripe_shared::{
-    CheckoutSessionMode, CheckoutSessionPaymentStatus, CheckoutSessionStatus, CheckoutSessionUiMode,
-    PaymentIntentStatus,
+    CheckoutSessionMode, CheckoutSessionPaymentStatus, CheckoutSessionStatus,
+    CheckoutSessionUiMode, PaymentIntentStatus,
 };
 use uuid::Uuid;
 
@@ -142,14 +142,21 @@ impl From<StripeError> for Problem {
 impl Stripe {
     /// A client for the configured account, over a pooled HTTP client.
     pub fn new(config: &StripeConfig, http: reqwest::Client) -> Self {
-        Self { http, api_url: config.api_url.clone(), secret_key: config.secret_key.clone() }
+        Self {
+            http,
+            api_url: config.api_url.clone(),
+            secret_key: config.secret_key.clone(),
+        }
     }
 
     /// Opens a session. Repeating it for the same checkout returns the same session.
     ///
     /// # Errors
     /// As [`StripeError`] says.
-    pub async fn create_checkout_session(&self, new: &NewSession) -> Result<CheckoutSession, StripeError> {
+    pub async fn create_checkout_session(
+        &self,
+        new: &NewSession,
+    ) -> Result<CheckoutSession, StripeError> {
         let metadata = HashMap::from([(CHECKOUT_ID.to_owned(), new.checkout_id.to_string())]);
         let mut payment = CreateCheckoutSessionPaymentIntentData::new();
         payment.metadata = Some(metadata.clone());
@@ -168,28 +175,46 @@ impl Stripe {
             request = request.customer_email(email);
         }
         let request = match new.ui_mode {
-            CheckoutUiMode::Embedded => {
-                request.ui_mode(CheckoutSessionUiMode::EmbeddedPage).return_url(&new.return_url)
-            }
-            CheckoutUiMode::Elements => request.ui_mode(CheckoutSessionUiMode::Elements).return_url(&new.return_url),
+            CheckoutUiMode::Embedded => request
+                .ui_mode(CheckoutSessionUiMode::EmbeddedPage)
+                .return_url(&new.return_url),
+            CheckoutUiMode::Elements => request
+                .ui_mode(CheckoutSessionUiMode::Elements)
+                .return_url(&new.return_url),
             CheckoutUiMode::Hosted => request
                 .ui_mode(CheckoutSessionUiMode::HostedPage)
                 .success_url(&new.return_url)
                 .cancel_url(&new.return_url),
         };
-        self.post(&request, &format!("checkout-{}", new.checkout_id)).await.map(CheckoutSession::from)
+        self.post(&request, &format!("checkout-{}", new.checkout_id))
+            .await
+            .map(CheckoutSession::from)
     }
 
     /// Reads a session; for a payment that is under way its intent as well, which alone tells failed from slow.
     ///
     /// # Errors
     /// As [`StripeError`] says.
-    pub async fn retrieve_checkout_session(&self, id: &str) -> Result<CheckoutSession, StripeError> {
-        let session = RetrieveCheckoutSession::new(id).customize().send(self).await?;
+    pub async fn retrieve_checkout_session(
+        &self,
+        id: &str,
+    ) -> Result<CheckoutSession, StripeError> {
+        let session = RetrieveCheckoutSession::new(id)
+            .customize()
+            .send(self)
+            .await?;
         let mut session = CheckoutSession::from(session);
-        if let (SessionState::Processing, Some(intent)) = (session.state, &session.payment_intent_id) {
-            let intent = RetrievePaymentIntent::new(intent.as_str()).customize().send(self).await?;
-            if matches!(intent.status, PaymentIntentStatus::RequiresPaymentMethod | PaymentIntentStatus::Canceled) {
+        if let (SessionState::Processing, Some(intent)) =
+            (session.state, &session.payment_intent_id)
+        {
+            let intent = RetrievePaymentIntent::new(intent.as_str())
+                .customize()
+                .send(self)
+                .await?;
+            if matches!(
+                intent.status,
+                PaymentIntentStatus::RequiresPaymentMethod | PaymentIntentStatus::Canceled
+            ) {
                 session.state = SessionState::Failed;
             }
         }
@@ -201,7 +226,9 @@ impl Stripe {
     /// # Errors
     /// [`StripeError::Refused`] when it is not open.
     pub async fn expire_checkout_session(&self, id: &str) -> Result<CheckoutSession, StripeError> {
-        self.post(&ExpireCheckoutSession::new(id), &format!("expire-{id}")).await.map(CheckoutSession::from)
+        self.post(&ExpireCheckoutSession::new(id), &format!("expire-{id}"))
+            .await
+            .map(CheckoutSession::from)
     }
 
     /// Reads the receipt and the card's country of a payment.
@@ -210,15 +237,23 @@ impl Stripe {
     /// As [`StripeError`] says.
     pub async fn retrieve_payment(&self, payment_intent_id: &str) -> Result<Payment, StripeError> {
         let expand = vec!["latest_charge".to_owned()];
-        let intent = RetrievePaymentIntent::new(payment_intent_id).expand(expand).customize().send(self).await?;
-        let charge = intent.latest_charge.and_then(stripe_types::Expandable::into_object);
+        let intent = RetrievePaymentIntent::new(payment_intent_id)
+            .expand(expand)
+            .customize()
+            .send(self)
+            .await?;
+        let charge = intent
+            .latest_charge
+            .and_then(stripe_types::Expandable::into_object);
         Ok(charge.map_or_else(Payment::default, |charge| Payment {
             receipt_url: charge.receipt_url,
             card_country: charge
                 .payment_method_details
                 .and_then(|details| details.card)
                 .and_then(|card| card.country)
-                .filter(|country| country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase())),
+                .filter(|country| {
+                    country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase())
+                }),
         }))
     }
 
@@ -229,7 +264,11 @@ impl Stripe {
         R::Output: miniserde::Deserialize,
     {
         let key = IdempotencyKey::new(key).map_err(|_| StripeError::Unreadable)?;
-        request.customize().request_strategy(RequestStrategy::Idempotent(key)).send(self).await
+        request
+            .customize()
+            .request_strategy(RequestStrategy::Idempotent(key))
+            .send(self)
+            .await
     }
 
     async fn attempt(&self, request: &RawRequest) -> Result<Bytes, Attempt> {
@@ -243,11 +282,19 @@ impl Stripe {
             builder = builder.header("Idempotency-Key", key);
         }
         if let Some(body) = &request.body {
-            builder = builder.header("Content-Type", "application/x-www-form-urlencoded").body(body.clone());
+            builder = builder
+                .header("Content-Type", "application/x-www-form-urlencoded")
+                .body(body.clone());
         }
         let response = builder.send().await.map_err(Attempt::network)?;
         let status = response.status();
-        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
         let stripe_request_id = header("request-id").unwrap_or_default();
         let should_retry = header("stripe-should-retry");
         tracing::info!(url = %request.url, status = status.as_u16(), stripe_request_id, "called Stripe");
@@ -289,16 +336,27 @@ impl StripeClient for Stripe {
 
     async fn execute(&self, request: CustomizedStripeRequest) -> Result<Bytes, StripeError> {
         let (request, options) = request.into_pieces();
-        let query = request.query.filter(|query| !query.is_empty()).map(|query| format!("?{query}"));
+        let query = request
+            .query
+            .filter(|query| !query.is_empty())
+            .map(|query| format!("?{query}"));
         let raw = RawRequest {
             method: match request.method {
                 StripeMethod::Get => reqwest::Method::GET,
                 StripeMethod::Post => reqwest::Method::POST,
                 StripeMethod::Delete => reqwest::Method::DELETE,
             },
-            url: format!("{}/v1{}{}", self.api_url, request.path, query.unwrap_or_default()),
+            url: format!(
+                "{}/v1{}{}",
+                self.api_url,
+                request.path,
+                query.unwrap_or_default()
+            ),
             body: request.body,
-            idempotency_key: options.request_strategy.and_then(|strategy| strategy.get_key()).map(IdempotencyKey::into_inner),
+            idempotency_key: options
+                .request_strategy
+                .and_then(|strategy| strategy.get_key())
+                .map(IdempotencyKey::into_inner),
         };
         let mut attempt = 1;
         loop {
@@ -338,15 +396,27 @@ fn refusal(status: StatusCode, body: &[u8]) -> StripeError {
         #[serde(rename = "type")]
         kind: Option<String>,
     }
-    let detail = serde_json::from_slice::<Body>(body).unwrap_or_default().error;
-    StripeError::Refused { status: status.as_u16(), code: detail.code.or(detail.kind).unwrap_or_default() }
+    let detail = serde_json::from_slice::<Body>(body)
+        .unwrap_or_default()
+        .error;
+    StripeError::Refused {
+        status: status.as_u16(),
+        code: detail.code.or(detail.kind).unwrap_or_default(),
+    }
 }
 
 fn line_item(new: &NewSession) -> CreateCheckoutSessionLineItems {
     let mut product = ProductData::new(&new.name);
     product.description = Some(new.description.clone());
-    product.images = new.image_url.starts_with("https://").then(|| vec![new.image_url.clone()]);
-    let currency: stripe_types::Currency = new.currency.as_str().parse().unwrap_or_else(|never| match never {});
+    product.images = new
+        .image_url
+        .starts_with("https://")
+        .then(|| vec![new.image_url.clone()]);
+    let currency: stripe_types::Currency = new
+        .currency
+        .as_str()
+        .parse()
+        .unwrap_or_else(|never| match never {});
     let mut price = CreateCheckoutSessionLineItemsPriceData::new(currency);
     price.unit_amount = Some(new.total_in_cents.into());
     price.product_data = Some(product);
@@ -365,7 +435,9 @@ impl From<stripe_shared::CheckoutSession> for CheckoutSession {
             state: SessionState::of(status, Some(payment_status)),
             amount_total: session.amount_total,
             currency: session.currency.map(|currency| currency.to_string()),
-            payment_intent_id: session.payment_intent.map(|intent| intent.into_id().to_string()),
+            payment_intent_id: session
+                .payment_intent
+                .map(|intent| intent.into_id().to_string()),
             client_secret: session.client_secret,
             url: session.url,
             checkout_id: metadata.get(CHECKOUT_ID).and_then(|id| id.parse().ok()),

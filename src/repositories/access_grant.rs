@@ -31,5 +31,8 @@ pub fn grant_purchase(
             )
         })
         .collect();
-    diesel::insert_into(access_grants::table).values(grants).execute(conn).map(drop)
+    diesel::insert_into(access_grants::table)
+        .values(grants)
+        .execute(conn)
+        .map(drop)
 }

@@ -64,14 +64,29 @@ pub struct SessionFacts {
 
 /// Writes a new checkout.
 pub fn insert(conn: &mut PgConnection, new: &NewCheckout) -> QueryResult<CheckoutRow> {
-    diesel::insert_into(checkouts::table).values(new).returning(CheckoutRow::as_returning()).get_result(conn)
+    diesel::insert_into(checkouts::table)
+        .values(new)
+        .returning(CheckoutRow::as_returning())
+        .get_result(conn)
 }
 
 /// The buyer's checkout of a product that may still come to something. There is at most one.
-pub fn find_live(conn: &mut PgConnection, user_id: Uuid, product_id: Uuid) -> QueryResult<Option<CheckoutRow>> {
-    let live = [CheckoutStatus::Creating, CheckoutStatus::Open, CheckoutStatus::Processing];
+pub fn find_live(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    product_id: Uuid,
+) -> QueryResult<Option<CheckoutRow>> {
+    let live = [
+        CheckoutStatus::Creating,
+        CheckoutStatus::Open,
+        CheckoutStatus::Processing,
+    ];
     CheckoutRow::query()
-        .filter(checkouts::user_id.eq(user_id).and(checkouts::product_id.eq(product_id)))
+        .filter(
+            checkouts::user_id
+                .eq(user_id)
+                .and(checkouts::product_id.eq(product_id)),
+        )
         .filter(checkouts::status.eq_any(live))
         .for_no_key_update()
         .first(conn)
@@ -91,7 +106,11 @@ pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<CheckoutWithPurcha
 }
 
 /// Reads a checkout of this person.
-pub fn find_of_user(conn: &mut PgConnection, id: Uuid, user_id: Uuid) -> QueryResult<CheckoutWithPurchase> {
+pub fn find_of_user(
+    conn: &mut PgConnection,
+    id: Uuid,
+    user_id: Uuid,
+) -> QueryResult<CheckoutWithPurchase> {
     checkouts::table
         .left_join(purchases::table)
         .filter(checkouts::id.eq(id).and(checkouts::user_id.eq(user_id)))
@@ -101,12 +120,18 @@ pub fn find_of_user(conn: &mut PgConnection, id: Uuid, user_id: Uuid) -> QueryRe
 
 /// Locks a checkout: every change of its status comes one after the other.
 pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<CheckoutRow> {
-    CheckoutRow::query().filter(checkouts::id.eq(id)).for_no_key_update().first(conn)
+    CheckoutRow::query()
+        .filter(checkouts::id.eq(id))
+        .for_no_key_update()
+        .first(conn)
 }
 
 /// Records what was learned. The checkout has to be locked.
 pub fn record(conn: &mut PgConnection, id: Uuid, facts: &SessionFacts) -> QueryResult<()> {
-    diesel::update(checkouts::table.find(id)).set(facts).execute(conn).map(drop)
+    diesel::update(checkouts::table.find(id))
+        .set(facts)
+        .execute(conn)
+        .map(drop)
 }
 
 /// Forgets the address of a person who was deleted.
@@ -129,7 +154,11 @@ pub fn find_id_of_session(
         .first(conn)
         .optional()?;
     match (known, checkout_id) {
-        (None, Some(id)) => checkouts::table.find(id).select(checkouts::id).first(conn).optional(),
+        (None, Some(id)) => checkouts::table
+            .find(id)
+            .select(checkouts::id)
+            .first(conn)
+            .optional(),
         (known, _) => Ok(known),
     }
 }

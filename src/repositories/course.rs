@@ -53,9 +53,13 @@ type Count = SqlLiteral<BigInt>;
 fn admin_columns() -> (diesel::dsl::AsSelect<CourseRow, Pg>, Count, Count, Count) {
     (
         CourseRow::as_select(),
-        sql("(SELECT count(*) FROM course_sections s WHERE s.course_id = courses.id AND s.deleted_at IS NULL)"),
-        sql("(SELECT count(*) FROM course_sections s JOIN lessons l ON l.section_id = s.id \
-             WHERE s.course_id = courses.id AND s.deleted_at IS NULL AND l.deleted_at IS NULL)"),
+        sql(
+            "(SELECT count(*) FROM course_sections s WHERE s.course_id = courses.id AND s.deleted_at IS NULL)",
+        ),
+        sql(
+            "(SELECT count(*) FROM course_sections s JOIN lessons l ON l.section_id = s.id \
+             WHERE s.course_id = courses.id AND s.deleted_at IS NULL AND l.deleted_at IS NULL)",
+        ),
         sql("(SELECT count(*) FROM user_course_access a WHERE a.course_id = courses.id)"),
     )
 }
@@ -66,11 +70,21 @@ pub fn admin_page(
     after: Option<Cursor<DateTime<Utc>>>,
     limit: i64,
 ) -> QueryResult<Vec<AdminCourse>> {
-    let mut query = courses::table.select(admin_columns()).filter(courses::deleted_at.is_null()).into_boxed();
+    let mut query = courses::table
+        .select(admin_columns())
+        .filter(courses::deleted_at.is_null())
+        .into_boxed();
     if let Some(Cursor { key, id, .. }) = after {
-        query = query.filter(courses::created_at.lt(key).or(courses::created_at.eq(key).and(courses::id.lt(id))));
+        query = query.filter(
+            courses::created_at
+                .lt(key)
+                .or(courses::created_at.eq(key).and(courses::id.lt(id))),
+        );
     }
-    query.order((courses::created_at.desc(), courses::id.desc())).limit(limit).load(conn)
+    query
+        .order((courses::created_at.desc(), courses::id.desc()))
+        .limit(limit)
+        .load(conn)
 }
 
 /// Any course, for the owner.
@@ -80,7 +94,9 @@ pub fn admin_find(conn: &mut PgConnection, id: Uuid) -> QueryResult<AdminCourse>
 
 /// A course that is not deleted.
 pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<CourseRow> {
-    CourseRow::query().filter(courses::id.eq(id).and(courses::deleted_at.is_null())).first(conn)
+    CourseRow::query()
+        .filter(courses::id.eq(id).and(courses::deleted_at.is_null()))
+        .first(conn)
 }
 
 /// Locks a course that is not deleted: whoever adds or moves its sections, or deletes it, comes after another.
@@ -103,7 +119,10 @@ pub fn lock_live(conn: &mut PgConnection, ids: &[Uuid]) -> QueryResult<Vec<Uuid>
 
 /// Writes a new course.
 pub fn insert(conn: &mut PgConnection, new: &NewCourse) -> QueryResult<Uuid> {
-    diesel::insert_into(courses::table).values(new).returning(courses::id).get_result(conn)
+    diesel::insert_into(courses::table)
+        .values(new)
+        .returning(courses::id)
+        .get_result(conn)
 }
 
 /// Changes a course that is not deleted. An empty change only checks that it is there.
@@ -112,11 +131,19 @@ pub fn update(conn: &mut PgConnection, id: Uuid, changes: &CourseChanges) -> Que
         return find(conn, id).map(drop);
     }
     let live = courses::table.filter(courses::id.eq(id).and(courses::deleted_at.is_null()));
-    diesel::update(live).set(changes).returning(courses::id).get_result::<Uuid>(conn).map(drop)
+    diesel::update(live)
+        .set(changes)
+        .returning(courses::id)
+        .get_result::<Uuid>(conn)
+        .map(drop)
 }
 
 /// Hides a course and all that is in it.
 pub fn soft_delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
     let live = courses::table.filter(courses::id.eq(id).and(courses::deleted_at.is_null()));
-    diesel::update(live).set(courses::deleted_at.eq(now)).returning(courses::id).get_result::<Uuid>(conn).map(drop)
+    diesel::update(live)
+        .set(courses::deleted_at.eq(now))
+        .returning(courses::id)
+        .get_result::<Uuid>(conn)
+        .map(drop)
 }

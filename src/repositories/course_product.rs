@@ -10,7 +10,11 @@ use crate::schema::{course_products, courses, products};
 pub fn course_ids(conn: &mut PgConnection, product_id: Uuid) -> QueryResult<Vec<Uuid>> {
     course_products::table
         .inner_join(courses::table)
-        .filter(course_products::product_id.eq(product_id).and(courses::deleted_at.is_null()))
+        .filter(
+            course_products::product_id
+                .eq(product_id)
+                .and(courses::deleted_at.is_null()),
+        )
         .order((courses::name, courses::id))
         .select(courses::id)
         .load(conn)
@@ -19,17 +23,29 @@ pub fn course_ids(conn: &mut PgConnection, product_id: Uuid) -> QueryResult<Vec<
 /// Makes the product hold exactly these courses.
 pub fn replace(conn: &mut PgConnection, product_id: Uuid, course_ids: &[Uuid]) -> QueryResult<()> {
     let of_product = course_products::table.filter(course_products::product_id.eq(product_id));
-    diesel::delete(of_product.filter(course_products::course_id.ne_all(course_ids))).execute(conn)?;
+    diesel::delete(of_product.filter(course_products::course_id.ne_all(course_ids)))
+        .execute(conn)?;
     let rows: Vec<_> = course_ids
         .iter()
-        .map(|id| (course_products::product_id.eq(product_id), course_products::course_id.eq(*id)))
+        .map(|id| {
+            (
+                course_products::product_id.eq(product_id),
+                course_products::course_id.eq(*id),
+            )
+        })
         .collect();
-    diesel::insert_into(course_products::table).values(rows).on_conflict_do_nothing().execute(conn)?;
+    diesel::insert_into(course_products::table)
+        .values(rows)
+        .on_conflict_do_nothing()
+        .execute(conn)?;
     Ok(())
 }
 
 /// The names of the products, not deleted, that hold a course.
-pub fn product_names_of_course(conn: &mut PgConnection, course_id: Uuid) -> QueryResult<Vec<String>> {
+pub fn product_names_of_course(
+    conn: &mut PgConnection,
+    course_id: Uuid,
+) -> QueryResult<Vec<String>> {
     let holds = course_products::table
         .filter(course_products::product_id.eq(products::id))
         .filter(course_products::course_id.eq(course_id));

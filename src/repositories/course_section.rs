@@ -43,7 +43,11 @@ pub struct CourseSectionChanges {
 /// The live sections of a course, in order.
 pub fn of_course(conn: &mut PgConnection, course_id: Uuid) -> QueryResult<Vec<CourseSectionRow>> {
     CourseSectionRow::query()
-        .filter(course_sections::course_id.eq(course_id).and(course_sections::deleted_at.is_null()))
+        .filter(
+            course_sections::course_id
+                .eq(course_id)
+                .and(course_sections::deleted_at.is_null()),
+        )
         .order(course_sections::order)
         .load(conn)
 }
@@ -53,7 +57,11 @@ pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<CourseSectionRow> 
     course_sections::table
         .inner_join(courses::table)
         .filter(course_sections::id.eq(id))
-        .filter(course_sections::deleted_at.is_null().and(courses::deleted_at.is_null()))
+        .filter(
+            course_sections::deleted_at
+                .is_null()
+                .and(courses::deleted_at.is_null()),
+        )
         .select(CourseSectionRow::as_select())
         .first(conn)
 }
@@ -61,7 +69,11 @@ pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<CourseSectionRow> 
 /// Locks a live section: whoever adds or moves its lessons comes after another.
 pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<CourseSectionRow> {
     CourseSectionRow::query()
-        .filter(course_sections::id.eq(id).and(course_sections::deleted_at.is_null()))
+        .filter(
+            course_sections::id
+                .eq(id)
+                .and(course_sections::deleted_at.is_null()),
+        )
         .for_no_key_update()
         .first(conn)
 }
@@ -79,7 +91,11 @@ pub fn next_order(conn: &mut PgConnection, course_id: Uuid) -> QueryResult<i32> 
 pub fn position(conn: &mut PgConnection, section: &CourseSectionRow) -> QueryResult<i64> {
     course_sections::table
         .filter(course_sections::course_id.eq(section.course_id))
-        .filter(course_sections::deleted_at.is_null().and(course_sections::order.lt(section.order)))
+        .filter(
+            course_sections::deleted_at
+                .is_null()
+                .and(course_sections::order.lt(section.order)),
+        )
         .count()
         .get_result(conn)
 }
@@ -93,7 +109,11 @@ pub fn insert(conn: &mut PgConnection, new: &NewCourseSection) -> QueryResult<Co
 }
 
 /// Changes a live section. An empty change only reads it.
-pub fn update(conn: &mut PgConnection, id: Uuid, changes: &CourseSectionChanges) -> QueryResult<CourseSectionRow> {
+pub fn update(
+    conn: &mut PgConnection,
+    id: Uuid,
+    changes: &CourseSectionChanges,
+) -> QueryResult<CourseSectionRow> {
     let section = find(conn, id)?;
     if changes.name.is_none() && changes.status.is_none() {
         return Ok(section);

@@ -29,7 +29,11 @@ pub fn insert(conn: &mut PgConnection, kind: &str, payload: &serde_json::Value) 
 /// Takes up to `limit` due jobs in work: nobody else gets them until the lease ends.
 pub fn claim(conn: &mut PgConnection, lease: TimeDelta, limit: i64) -> QueryResult<Vec<JobRow>> {
     let ids: Vec<Uuid> = jobs::table
-        .filter(jobs::status.eq(JobStatus::Pending).and(jobs::due_at.le(now)))
+        .filter(
+            jobs::status
+                .eq(JobStatus::Pending)
+                .and(jobs::due_at.le(now)),
+        )
         .order(jobs::due_at)
         .limit(limit)
         .select(jobs::id)
@@ -37,7 +41,10 @@ pub fn claim(conn: &mut PgConnection, lease: TimeDelta, limit: i64) -> QueryResu
         .skip_locked()
         .load(conn)?;
     diesel::update(jobs::table.filter(jobs::id.eq_any(ids)))
-        .set((jobs::attempts.eq(jobs::attempts + 1), jobs::due_at.eq(Utc::now() + lease)))
+        .set((
+            jobs::attempts.eq(jobs::attempts + 1),
+            jobs::due_at.eq(Utc::now() + lease),
+        ))
         .returning(JobRow::as_returning())
         .get_results(conn)
 }
@@ -45,17 +52,26 @@ pub fn claim(conn: &mut PgConnection, lease: TimeDelta, limit: i64) -> QueryResu
 /// Marks a job as done.
 pub fn finish(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
     diesel::update(jobs::table.find(id))
-        .set((jobs::status.eq(JobStatus::Done), jobs::finished_at.eq(now), jobs::last_error.eq(None::<String>)))
+        .set((
+            jobs::status.eq(JobStatus::Done),
+            jobs::finished_at.eq(now),
+            jobs::last_error.eq(None::<String>),
+        ))
         .execute(conn)
         .map(drop)
 }
 
 /// Records a failure: due again at that time, or dead when there is none.
-pub fn fail(conn: &mut PgConnection, id: Uuid, error: &str, again_at: Option<DateTime<Utc>>) -> QueryResult<()> {
+pub fn fail(
+    conn: &mut PgConnection,
+    id: Uuid,
+    error: &str,
+    again_at: Option<DateTime<Utc>>,
+) -> QueryResult<()> {
     match again_at {
-        Some(at) => {
-            diesel::update(jobs::table.find(id)).set((jobs::last_error.eq(error), jobs::due_at.eq(at))).execute(conn)
-        }
+        Some(at) => diesel::update(jobs::table.find(id))
+            .set((jobs::last_error.eq(error), jobs::due_at.eq(at)))
+            .execute(conn),
         None => diesel::update(jobs::table.find(id))
             .set((jobs::last_error.eq(error), jobs::status.eq(JobStatus::Dead)))
             .execute(conn),

@@ -40,7 +40,10 @@ pub struct NewLesson {
 /// Changes; `None` keeps, `Some(None)` clears.
 #[derive(Debug, Clone, Default, AsChangeset)]
 #[diesel(table_name = lessons)]
-#[expect(clippy::option_option, reason = "keep, clear and set are three different changes")]
+#[expect(
+    clippy::option_option,
+    reason = "keep, clear and set are three different changes"
+)]
 pub struct LessonChanges {
     pub name: Option<String>,
     pub description: Option<Option<String>>,
@@ -65,7 +68,11 @@ impl LessonChanges {
 pub fn of_course(conn: &mut PgConnection, course_id: Uuid) -> QueryResult<Vec<LessonRow>> {
     lessons::table
         .inner_join(course_sections::table)
-        .filter(course_sections::course_id.eq(course_id).and(course_sections::deleted_at.is_null()))
+        .filter(
+            course_sections::course_id
+                .eq(course_id)
+                .and(course_sections::deleted_at.is_null()),
+        )
         .filter(lessons::deleted_at.is_null())
         .order((course_sections::order, lessons::order))
         .select(LessonRow::as_select())
@@ -75,7 +82,11 @@ pub fn of_course(conn: &mut PgConnection, course_id: Uuid) -> QueryResult<Vec<Le
 /// The live lessons of a section, in order.
 pub fn of_section(conn: &mut PgConnection, section_id: Uuid) -> QueryResult<Vec<LessonRow>> {
     LessonRow::query()
-        .filter(lessons::section_id.eq(section_id).and(lessons::deleted_at.is_null()))
+        .filter(
+            lessons::section_id
+                .eq(section_id)
+                .and(lessons::deleted_at.is_null()),
+        )
         .order(lessons::order)
         .load(conn)
 }
@@ -85,15 +96,21 @@ pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<LessonRow> {
     lessons::table
         .inner_join(course_sections::table.inner_join(courses::table))
         .filter(lessons::id.eq(id).and(lessons::deleted_at.is_null()))
-        .filter(course_sections::deleted_at.is_null().and(courses::deleted_at.is_null()))
+        .filter(
+            course_sections::deleted_at
+                .is_null()
+                .and(courses::deleted_at.is_null()),
+        )
         .select(LessonRow::as_select())
         .first(conn)
 }
 
 /// The place after the last one, deleted lessons included. The section has to be locked.
 pub fn next_order(conn: &mut PgConnection, section_id: Uuid) -> QueryResult<i32> {
-    let last: Option<i32> =
-        lessons::table.filter(lessons::section_id.eq(section_id)).select(max(lessons::order)).first(conn)?;
+    let last: Option<i32> = lessons::table
+        .filter(lessons::section_id.eq(section_id))
+        .select(max(lessons::order))
+        .first(conn)?;
     Ok(last.map_or(0, |order| order + 1))
 }
 
@@ -101,23 +118,37 @@ pub fn next_order(conn: &mut PgConnection, section_id: Uuid) -> QueryResult<i32>
 pub fn position(conn: &mut PgConnection, lesson: &LessonRow) -> QueryResult<i64> {
     lessons::table
         .filter(lessons::section_id.eq(lesson.section_id))
-        .filter(lessons::deleted_at.is_null().and(lessons::order.lt(lesson.order)))
+        .filter(
+            lessons::deleted_at
+                .is_null()
+                .and(lessons::order.lt(lesson.order)),
+        )
         .count()
         .get_result(conn)
 }
 
 /// Writes a new lesson.
 pub fn insert(conn: &mut PgConnection, new: &NewLesson) -> QueryResult<LessonRow> {
-    diesel::insert_into(lessons::table).values(new).returning(LessonRow::as_returning()).get_result(conn)
+    diesel::insert_into(lessons::table)
+        .values(new)
+        .returning(LessonRow::as_returning())
+        .get_result(conn)
 }
 
 /// Changes a live lesson. An empty change only reads it.
-pub fn update(conn: &mut PgConnection, id: Uuid, changes: &LessonChanges) -> QueryResult<LessonRow> {
+pub fn update(
+    conn: &mut PgConnection,
+    id: Uuid,
+    changes: &LessonChanges,
+) -> QueryResult<LessonRow> {
     let lesson = find(conn, id)?;
     if changes.is_empty() {
         return Ok(lesson);
     }
-    diesel::update(lessons::table.find(id)).set(changes).returning(LessonRow::as_returning()).get_result(conn)
+    diesel::update(lessons::table.find(id))
+        .set(changes)
+        .returning(LessonRow::as_returning())
+        .get_result(conn)
 }
 
 /// Hides a lesson.

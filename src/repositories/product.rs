@@ -70,12 +70,17 @@ pub enum CatalogueOrder {
     PriceDescending(Option<Cursor<i32>>),
 }
 
-type BoxedProducts<'a> = products::BoxedQuery<'a, Pg, diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<ProductRow, Pg>>>;
+type BoxedProducts<'a> =
+    products::BoxedQuery<'a, Pg, diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<ProductRow, Pg>>>;
 
 fn on_sale<'a>() -> BoxedProducts<'a> {
     products::table
         .select(ProductRow::as_select())
-        .filter(products::status.eq(ProductStatus::Public).and(products::deleted_at.is_null()))
+        .filter(
+            products::status
+                .eq(ProductStatus::Public)
+                .and(products::deleted_at.is_null()),
+        )
         .into_boxed()
 }
 
@@ -83,7 +88,9 @@ macro_rules! after {
     ($query:expr, $column:ident, $cursor:expr, asc) => {{
         let query = match $cursor {
             Some(Cursor { key, id, .. }) => $query.filter(
-                products::$column.gt(key.clone()).or(products::$column.eq(key).and(products::id.gt(id))),
+                products::$column
+                    .gt(key.clone())
+                    .or(products::$column.eq(key).and(products::id.gt(id))),
             ),
             None => $query,
         };
@@ -92,7 +99,9 @@ macro_rules! after {
     ($query:expr, $column:ident, $cursor:expr, desc) => {{
         let query = match $cursor {
             Some(Cursor { key, id, .. }) => $query.filter(
-                products::$column.lt(key.clone()).or(products::$column.eq(key).and(products::id.lt(id))),
+                products::$column
+                    .lt(key.clone())
+                    .or(products::$column.eq(key).and(products::id.lt(id))),
             ),
             None => $query,
         };
@@ -152,8 +161,17 @@ pub fn public_outline(conn: &mut PgConnection, product_id: Uuid) -> QueryResult<
         .inner_join(courses::table)
         .left_join(sections)
         .left_join(visible_lessons)
-        .filter(course_products::product_id.eq(product_id).and(courses::deleted_at.is_null()))
-        .order((courses::name, courses::id, course_sections::order, lessons::order))
+        .filter(
+            course_products::product_id
+                .eq(product_id)
+                .and(courses::deleted_at.is_null()),
+        )
+        .order((
+            courses::name,
+            courses::id,
+            course_sections::order,
+            lessons::order,
+        ))
         .select((
             (courses::id, courses::name, courses::description),
             (course_sections::id, course_sections::name).nullable(),
@@ -170,13 +188,19 @@ pub struct AdminProduct {
     pub customer_count: i64,
 }
 
-type AdminColumns = (diesel::dsl::AsSelect<ProductRow, Pg>, SqlLiteral<Array<SqlUuid>>, SqlLiteral<BigInt>);
+type AdminColumns = (
+    diesel::dsl::AsSelect<ProductRow, Pg>,
+    SqlLiteral<Array<SqlUuid>>,
+    SqlLiteral<BigInt>,
+);
 
 fn admin_columns() -> AdminColumns {
     (
         ProductRow::as_select(),
-        sql("ARRAY(SELECT c.id FROM course_products cp JOIN courses c ON c.id = cp.course_id \
-             WHERE cp.product_id = products.id AND c.deleted_at IS NULL ORDER BY c.name, c.id)"),
+        sql(
+            "ARRAY(SELECT c.id FROM course_products cp JOIN courses c ON c.id = cp.course_id \
+             WHERE cp.product_id = products.id AND c.deleted_at IS NULL ORDER BY c.name, c.id)",
+        ),
         sql("(SELECT count(DISTINCT user_id) FROM purchases WHERE product_id = products.id)"),
     )
 }
@@ -187,11 +211,21 @@ pub fn admin_page(
     after: Option<Cursor<DateTime<Utc>>>,
     limit: i64,
 ) -> QueryResult<Vec<AdminProduct>> {
-    let mut query = products::table.select(admin_columns()).filter(products::deleted_at.is_null()).into_boxed();
+    let mut query = products::table
+        .select(admin_columns())
+        .filter(products::deleted_at.is_null())
+        .into_boxed();
     if let Some(Cursor { key, id, .. }) = after {
-        query = query.filter(products::created_at.lt(key).or(products::created_at.eq(key).and(products::id.lt(id))));
+        query = query.filter(
+            products::created_at
+                .lt(key)
+                .or(products::created_at.eq(key).and(products::id.lt(id))),
+        );
     }
-    query.order((products::created_at.desc(), products::id.desc())).limit(limit).load(conn)
+    query
+        .order((products::created_at.desc(), products::id.desc()))
+        .limit(limit)
+        .load(conn)
 }
 
 /// Any product, for the owner.
@@ -201,20 +235,35 @@ pub fn admin_find(conn: &mut PgConnection, id: Uuid) -> QueryResult<AdminProduct
 
 /// Writes a new product, without its courses.
 pub fn insert(conn: &mut PgConnection, new: &NewProduct) -> QueryResult<Uuid> {
-    diesel::insert_into(products::table).values(new).returning(products::id).get_result(conn)
+    diesel::insert_into(products::table)
+        .values(new)
+        .returning(products::id)
+        .get_result(conn)
 }
 
 /// Changes a product that is not deleted. An empty change only checks that it is there.
 pub fn update(conn: &mut PgConnection, id: Uuid, changes: &ProductChanges) -> QueryResult<()> {
     let live = products::table.filter(products::id.eq(id).and(products::deleted_at.is_null()));
     if changes.is_empty() {
-        return live.select(products::id).for_update().first::<Uuid>(conn).map(drop);
+        return live
+            .select(products::id)
+            .for_update()
+            .first::<Uuid>(conn)
+            .map(drop);
     }
-    diesel::update(live).set(changes).returning(products::id).get_result::<Uuid>(conn).map(drop)
+    diesel::update(live)
+        .set(changes)
+        .returning(products::id)
+        .get_result::<Uuid>(conn)
+        .map(drop)
 }
 
 /// Takes a product out of sight and of sale; buyers keep what they bought.
 pub fn soft_delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
     let live = products::table.filter(products::id.eq(id).and(products::deleted_at.is_null()));
-    diesel::update(live).set(products::deleted_at.eq(now)).returning(products::id).get_result::<Uuid>(conn).map(drop)
+    diesel::update(live)
+        .set(products::deleted_at.eq(now))
+        .returning(products::id)
+        .get_result::<Uuid>(conn)
+        .map(drop)
 }

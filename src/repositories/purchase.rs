@@ -55,13 +55,20 @@ pub struct PaymentFacts {
 
 /// Writes a new purchase.
 pub fn insert(conn: &mut PgConnection, new: &NewPurchase) -> QueryResult<Uuid> {
-    diesel::insert_into(purchases::table).values(new).returning(purchases::id).get_result(conn)
+    diesel::insert_into(purchases::table)
+        .values(new)
+        .returning(purchases::id)
+        .get_result(conn)
 }
 
 /// Whether this person holds the product: bought or claimed, and not refunded in full.
 pub fn is_owned(conn: &mut PgConnection, user_id: Uuid, product_id: Uuid) -> QueryResult<bool> {
     let held = purchases::table
-        .filter(purchases::user_id.eq(user_id).and(purchases::product_id.eq(product_id)))
+        .filter(
+            purchases::user_id
+                .eq(user_id)
+                .and(purchases::product_id.eq(product_id)),
+        )
         .filter(purchases::refunded_at.is_null());
     diesel::select(exists(held)).get_result(conn)
 }
@@ -73,24 +80,40 @@ pub fn page_of_user(
     after: Option<Cursor<DateTime<Utc>>>,
     limit: i64,
 ) -> QueryResult<Vec<PurchaseRow>> {
-    let mut query = PurchaseRow::query().filter(purchases::user_id.eq(user_id)).into_boxed();
+    let mut query = PurchaseRow::query()
+        .filter(purchases::user_id.eq(user_id))
+        .into_boxed();
     if let Some(Cursor { key, id, .. }) = after {
-        query = query.filter(purchases::created_at.lt(key).or(purchases::created_at.eq(key).and(purchases::id.lt(id))));
+        query = query.filter(
+            purchases::created_at
+                .lt(key)
+                .or(purchases::created_at.eq(key).and(purchases::id.lt(id))),
+        );
     }
-    query.order((purchases::created_at.desc(), purchases::id.desc())).limit(limit).load(conn)
+    query
+        .order((purchases::created_at.desc(), purchases::id.desc()))
+        .limit(limit)
+        .load(conn)
 }
 
 /// A purchase of this person.
 pub fn find_of_user(conn: &mut PgConnection, id: Uuid, user_id: Uuid) -> QueryResult<PurchaseRow> {
-    PurchaseRow::query().filter(purchases::id.eq(id).and(purchases::user_id.eq(user_id))).first(conn)
+    PurchaseRow::query()
+        .filter(purchases::id.eq(id).and(purchases::user_id.eq(user_id)))
+        .first(conn)
 }
 
 /// Any purchase.
 pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<PurchaseRow> {
-    PurchaseRow::query().filter(purchases::id.eq(id)).first(conn)
+    PurchaseRow::query()
+        .filter(purchases::id.eq(id))
+        .first(conn)
 }
 
 /// Records what Stripe knows of the payment.
 pub fn record_payment(conn: &mut PgConnection, id: Uuid, facts: &PaymentFacts) -> QueryResult<()> {
-    diesel::update(purchases::table.find(id)).set(facts).execute(conn).map(drop)
+    diesel::update(purchases::table.find(id))
+        .set(facts)
+        .execute(conn)
+        .map(drop)
 }

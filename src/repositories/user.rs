@@ -34,8 +34,14 @@ pub struct ClerkFacts {
 }
 
 /// The person behind a token; a deleted one is returned too, so that the caller can refuse.
-pub fn find_by_clerk_id(conn: &mut PgConnection, clerk_user_id: &str) -> QueryResult<Option<UserRow>> {
-    UserRow::query().filter(users::clerk_user_id.eq(clerk_user_id)).first(conn).optional()
+pub fn find_by_clerk_id(
+    conn: &mut PgConnection,
+    clerk_user_id: &str,
+) -> QueryResult<Option<UserRow>> {
+    UserRow::query()
+        .filter(users::clerk_user_id.eq(clerk_user_id))
+        .first(conn)
+        .optional()
 }
 
 /// The person behind a valid token that was never seen before. Two requests at once provision one row.
@@ -45,7 +51,9 @@ pub fn provision(conn: &mut PgConnection, clerk_user_id: &str) -> QueryResult<Us
         .on_conflict(users::clerk_user_id)
         .do_nothing()
         .execute(conn)?;
-    UserRow::query().filter(users::clerk_user_id.eq(clerk_user_id)).first(conn)
+    UserRow::query()
+        .filter(users::clerk_user_id.eq(clerk_user_id))
+        .first(conn)
 }
 
 /// Takes over what Clerk says, unless something newer is known or the person was deleted.
@@ -83,7 +91,11 @@ pub fn bury(conn: &mut PgConnection, clerk_user_id: &str, at: DateTime<Utc>) -> 
 }
 
 /// Gives a role; provisions the row when it is not there yet.
-pub fn set_role(conn: &mut PgConnection, clerk_user_id: &str, role: UserRole) -> QueryResult<UserRow> {
+pub fn set_role(
+    conn: &mut PgConnection,
+    clerk_user_id: &str,
+    role: UserRole,
+) -> QueryResult<UserRow> {
     let user = provision(conn, clerk_user_id)?;
     diesel::update(users::table.find(user.id))
         .filter(users::deleted_at.is_null())
@@ -94,5 +106,8 @@ pub fn set_role(conn: &mut PgConnection, clerk_user_id: &str, role: UserRole) ->
 
 /// Locks a person for the length of the transaction: whatever gives or takes access does it first, in one order.
 pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<UserRow> {
-    UserRow::query().filter(users::id.eq(id)).for_no_key_update().first(conn)
+    UserRow::query()
+        .filter(users::id.eq(id))
+        .for_no_key_update()
+        .first(conn)
 }

@@ -10,19 +10,34 @@ use crate::repositories::course::CourseRow;
 use crate::schema::{courses, user_course_access};
 
 /// A course that is not deleted, and whether this person may open it.
-pub fn course_for(conn: &mut PgConnection, user_id: Uuid, course_id: Uuid) -> QueryResult<(CourseRow, bool)> {
+pub fn course_for(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    course_id: Uuid,
+) -> QueryResult<(CourseRow, bool)> {
     let access = user_course_access::table.filter(user_course_access::user_id.eq(user_id));
     courses::table
         .filter(courses::id.eq(course_id).and(courses::deleted_at.is_null()))
-        .select((CourseRow::as_select(), exists(access.filter(user_course_access::course_id.eq(courses::id)))))
+        .select((
+            CourseRow::as_select(),
+            exists(access.filter(user_course_access::course_id.eq(courses::id))),
+        ))
         .first(conn)
 }
 
 /// Those of the courses that this person may open already: id and name.
-pub fn overlap(conn: &mut PgConnection, user_id: Uuid, course_ids: &[Uuid]) -> QueryResult<Vec<(Uuid, String)>> {
+pub fn overlap(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    course_ids: &[Uuid],
+) -> QueryResult<Vec<(Uuid, String)>> {
     user_course_access::table
         .inner_join(courses::table)
-        .filter(user_course_access::user_id.eq(user_id).and(courses::id.eq_any(course_ids)))
+        .filter(
+            user_course_access::user_id
+                .eq(user_id)
+                .and(courses::id.eq_any(course_ids)),
+        )
         .order((courses::name, courses::id))
         .select((courses::id, courses::name))
         .load(conn)

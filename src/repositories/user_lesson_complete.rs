@@ -19,14 +19,19 @@ pub fn may_complete(conn: &mut PgConnection, user_id: Uuid, lesson_id: Uuid) -> 
         .filter(lessons::deleted_at.is_null())
         .filter(course_sections::deleted_at.is_null())
         .filter(courses::deleted_at.is_null())
-        .select(exists(access.filter(user_course_access::course_id.eq(courses::id))))
+        .select(exists(
+            access.filter(user_course_access::course_id.eq(courses::id)),
+        ))
         .first(conn)
 }
 
 /// Ticks a lesson off; again changes nothing.
 pub fn insert(conn: &mut PgConnection, user_id: Uuid, lesson_id: Uuid) -> QueryResult<()> {
     diesel::insert_into(user_lesson_complete::table)
-        .values((user_lesson_complete::user_id.eq(user_id), user_lesson_complete::lesson_id.eq(lesson_id)))
+        .values((
+            user_lesson_complete::user_id.eq(user_id),
+            user_lesson_complete::lesson_id.eq(lesson_id),
+        ))
         .on_conflict_do_nothing()
         .execute(conn)
         .map(drop)
@@ -34,7 +39,9 @@ pub fn insert(conn: &mut PgConnection, user_id: Uuid, lesson_id: Uuid) -> QueryR
 
 /// Unticks a lesson; again changes nothing.
 pub fn delete(conn: &mut PgConnection, user_id: Uuid, lesson_id: Uuid) -> QueryResult<()> {
-    diesel::delete(user_lesson_complete::table.find((user_id, lesson_id))).execute(conn).map(drop)
+    diesel::delete(user_lesson_complete::table.find((user_id, lesson_id)))
+        .execute(conn)
+        .map(drop)
 }
 
 /// One line of the player's outline: a section, and as far as it has them, a lesson and whether it is done.
@@ -55,17 +62,34 @@ pub fn player_outline(
     let visible_lessons = lessons::table.on(lessons::section_id
         .eq(course_sections::id)
         .and(lessons::deleted_at.is_null())
-        .and(lessons::status.ne(LessonStatus::Private).or(all.into_sql::<Bool>())));
-    let ticks = user_lesson_complete::table
-        .on(user_lesson_complete::lesson_id.eq(lessons::id).and(user_lesson_complete::user_id.eq(user_id)));
+        .and(
+            lessons::status
+                .ne(LessonStatus::Private)
+                .or(all.into_sql::<Bool>()),
+        ));
+    let ticks = user_lesson_complete::table.on(user_lesson_complete::lesson_id
+        .eq(lessons::id)
+        .and(user_lesson_complete::user_id.eq(user_id)));
     course_sections::table
         .left_join(visible_lessons)
         .left_join(ticks)
-        .filter(course_sections::course_id.eq(course_id).and(course_sections::deleted_at.is_null()))
-        .filter(course_sections::status.eq(CourseSectionStatus::Public).or(all.into_sql::<Bool>()))
+        .filter(
+            course_sections::course_id
+                .eq(course_id)
+                .and(course_sections::deleted_at.is_null()),
+        )
+        .filter(
+            course_sections::status
+                .eq(CourseSectionStatus::Public)
+                .or(all.into_sql::<Bool>()),
+        )
         .order((course_sections::order, lessons::order))
         .select((
-            (course_sections::id, course_sections::name, course_sections::status),
+            (
+                course_sections::id,
+                course_sections::name,
+                course_sections::status,
+            ),
             (lessons::id, lessons::name, lessons::status).nullable(),
             user_lesson_complete::lesson_id.nullable().is_not_null(),
         ))

@@ -41,15 +41,27 @@ pub fn store(conn: &mut PgConnection, new: &NewWebhookEvent) -> QueryResult<()> 
         .on_conflict((webhook_events::provider, webhook_events::event_id))
         .do_update()
         .set(webhook_events::due_at.eq(now))
-        .filter(webhook_events::status.eq(WebhookEventStatus::Received).and(webhook_events::last_error.is_not_null()))
+        .filter(
+            webhook_events::status
+                .eq(WebhookEventStatus::Received)
+                .and(webhook_events::last_error.is_not_null()),
+        )
         .execute(conn)
         .map(drop)
 }
 
 /// Takes up to `limit` due events in work: nobody else gets them until the lease ends.
-pub fn claim(conn: &mut PgConnection, lease: TimeDelta, limit: i64) -> QueryResult<Vec<WebhookEventRow>> {
+pub fn claim(
+    conn: &mut PgConnection,
+    lease: TimeDelta,
+    limit: i64,
+) -> QueryResult<Vec<WebhookEventRow>> {
     let due = webhook_events::table
-        .filter(webhook_events::status.eq(WebhookEventStatus::Received).and(webhook_events::due_at.le(now)))
+        .filter(
+            webhook_events::status
+                .eq(WebhookEventStatus::Received)
+                .and(webhook_events::due_at.le(now)),
+        )
         .order(webhook_events::due_at)
         .limit(limit)
         .select(webhook_events::id)
@@ -69,14 +81,23 @@ pub fn claim(conn: &mut PgConnection, lease: TimeDelta, limit: i64) -> QueryResu
 /// Locks an event that is still to be handled; `None` when somebody else was faster.
 pub fn lock_received(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<WebhookEventRow>> {
     WebhookEventRow::query()
-        .filter(webhook_events::id.eq(id).and(webhook_events::status.eq(WebhookEventStatus::Received)))
+        .filter(
+            webhook_events::id
+                .eq(id)
+                .and(webhook_events::status.eq(WebhookEventStatus::Received)),
+        )
         .for_no_key_update()
         .first(conn)
         .optional()
 }
 
 /// Marks an event as handled, in the transaction of its effect. `note` says why one was ignored.
-pub fn finish(conn: &mut PgConnection, id: Uuid, status: WebhookEventStatus, note: Option<&str>) -> QueryResult<()> {
+pub fn finish(
+    conn: &mut PgConnection,
+    id: Uuid,
+    status: WebhookEventStatus,
+    note: Option<&str>,
+) -> QueryResult<()> {
     diesel::update(webhook_events::table.find(id))
         .set((
             webhook_events::status.eq(status),
@@ -88,15 +109,29 @@ pub fn finish(conn: &mut PgConnection, id: Uuid, status: WebhookEventStatus, not
 }
 
 /// Records a failure: due again at that time, or dead when there is none.
-pub fn fail(conn: &mut PgConnection, id: Uuid, error: &str, again_at: Option<DateTime<Utc>>) -> QueryResult<()> {
-    let waiting = webhook_events::table
-        .filter(webhook_events::id.eq(id).and(webhook_events::status.eq(WebhookEventStatus::Received)));
+pub fn fail(
+    conn: &mut PgConnection,
+    id: Uuid,
+    error: &str,
+    again_at: Option<DateTime<Utc>>,
+) -> QueryResult<()> {
+    let waiting = webhook_events::table.filter(
+        webhook_events::id
+            .eq(id)
+            .and(webhook_events::status.eq(WebhookEventStatus::Received)),
+    );
     match again_at {
         Some(at) => diesel::update(waiting)
-            .set((webhook_events::last_error.eq(error), webhook_events::due_at.eq(at)))
+            .set((
+                webhook_events::last_error.eq(error),
+                webhook_events::due_at.eq(at),
+            ))
             .execute(conn),
         None => diesel::update(waiting)
-            .set((webhook_events::last_error.eq(error), webhook_events::status.eq(WebhookEventStatus::Dead)))
+            .set((
+                webhook_events::last_error.eq(error),
+                webhook_events::status.eq(WebhookEventStatus::Dead),
+            ))
             .execute(conn),
     }
     .map(drop)
@@ -104,7 +139,10 @@ pub fn fail(conn: &mut PgConnection, id: Uuid, error: &str, again_at: Option<Dat
 
 /// Whether any event has waited longer than this.
 pub fn lags(conn: &mut PgConnection, since: DateTime<Utc>) -> QueryResult<bool> {
-    let late = webhook_events::table
-        .filter(webhook_events::status.eq(WebhookEventStatus::Received).and(webhook_events::created_at.lt(since)));
+    let late = webhook_events::table.filter(
+        webhook_events::status
+            .eq(WebhookEventStatus::Received)
+            .and(webhook_events::created_at.lt(since)),
+    );
     diesel::select(exists(late)).get_result(conn)
 }

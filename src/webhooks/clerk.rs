@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::Outcome;
 use crate::problem::Problem;
-use crate::repositories::user::{self, ClerkFacts};
 use crate::repositories::checkout;
+use crate::repositories::user::{self, ClerkFacts};
 
 #[derive(Deserialize)]
 struct Event<T> {
@@ -87,15 +87,25 @@ impl ClerkUser {
     /// An address that Clerk has not verified might be anybody's.
     fn verified_primary_email(&self) -> Option<String> {
         let primary = self.primary_email_address_id.as_ref()?;
-        let address = self.email_addresses.iter().find(|address| address.id.as_ref() == Some(primary))?;
+        let address = self
+            .email_addresses
+            .iter()
+            .find(|address| address.id.as_ref() == Some(primary))?;
         let status = address.verification.as_ref()?.status.as_deref();
-        address.email_address.clone().filter(|_| status == Some("verified"))
+        address
+            .email_address
+            .clone()
+            .filter(|_| status == Some("verified"))
     }
 }
 
 /// First and last name, as far as there are any.
 fn full_name(first: Option<&str>, last: Option<&str>) -> Option<String> {
-    let parts = [first, last].into_iter().flatten().map(str::trim).filter(|part| !part.is_empty());
+    let parts = [first, last]
+        .into_iter()
+        .flatten()
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
     let name = parts.collect::<Vec<_>>().join(" ");
     (!name.is_empty()).then_some(name)
 }

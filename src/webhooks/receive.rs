@@ -37,12 +37,36 @@ struct Envelope {
     responses((status = 200, description = "The event is stored.", body = Received), (status = 400, description = "bad-signature"))
 )]
 #[post("/v1/webhooks/stripe")]
-pub async fn stripe(request: HttpRequest, state: web::Data<AppState>, RawBody(body): RawBody) -> Result<HttpResponse, Problem> {
-    let header = request.headers().get("stripe-signature").map(|value| value.as_bytes());
-    verify_stripe(&state.config.stripe.webhook_secrets, header, &body, Utc::now()).map_err(refused)?;
+pub async fn stripe(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    RawBody(body): RawBody,
+) -> Result<HttpResponse, Problem> {
+    let header = request
+        .headers()
+        .get("stripe-signature")
+        .map(|value| value.as_bytes());
+    verify_stripe(
+        &state.config.stripe.webhook_secrets,
+        header,
+        &body,
+        Utc::now(),
+    )
+    .map_err(refused)?;
     let (envelope, payload) = parse(&body)?;
-    let event_id = envelope.id.ok_or_else(|| Problem::new(Code::MalformedRequest).detail("The event has no id."))?;
-    store(&state, NewWebhookEvent { provider: WebhookProvider::Stripe, event_id, kind: envelope.kind, payload }).await
+    let event_id = envelope
+        .id
+        .ok_or_else(|| Problem::new(Code::MalformedRequest).detail("The event has no id."))?;
+    store(
+        &state,
+        NewWebhookEvent {
+            provider: WebhookProvider::Stripe,
+            event_id,
+            kind: envelope.kind,
+            payload,
+        },
+    )
+    .await
 }
 
 /// Receive a Clerk event
@@ -59,12 +83,28 @@ pub async fn stripe(request: HttpRequest, state: web::Data<AppState>, RawBody(bo
     responses((status = 200, description = "The event is stored.", body = Received), (status = 400, description = "bad-signature"))
 )]
 #[post("/v1/webhooks/clerk")]
-pub async fn clerk(request: HttpRequest, state: web::Data<AppState>, RawBody(body): RawBody) -> Result<HttpResponse, Problem> {
-    let headers = StandardHeaders::find(|name| request.headers().get(name).map(|value| value.as_bytes()));
+pub async fn clerk(
+    request: HttpRequest,
+    state: web::Data<AppState>,
+    RawBody(body): RawBody,
+) -> Result<HttpResponse, Problem> {
+    let headers =
+        StandardHeaders::find(|name| request.headers().get(name).map(|value| value.as_bytes()));
     let secrets = &state.config.clerk.webhook_secrets;
-    let event_id = verify_standard(secrets, headers, &body, Utc::now()).map_err(refused)?.to_owned();
+    let event_id = verify_standard(secrets, headers, &body, Utc::now())
+        .map_err(refused)?
+        .to_owned();
     let (envelope, payload) = parse(&body)?;
-    store(&state, NewWebhookEvent { provider: WebhookProvider::Clerk, event_id, kind: envelope.kind, payload }).await
+    store(
+        &state,
+        NewWebhookEvent {
+            provider: WebhookProvider::Clerk,
+            event_id,
+            kind: envelope.kind,
+            payload,
+        },
+    )
+    .await
 }
 
 fn refused(error: SignatureError) -> Problem {
@@ -73,7 +113,8 @@ fn refused(error: SignatureError) -> Problem {
 }
 
 fn parse(body: &[u8]) -> Result<(Envelope, Value), Problem> {
-    let malformed = |_| Problem::new(Code::MalformedRequest).detail("The signed body is not an event in JSON.");
+    let malformed =
+        |_| Problem::new(Code::MalformedRequest).detail("The signed body is not an event in JSON.");
     let mut payload: Value = serde_json::from_slice(body).map_err(malformed)?;
     remove_nul(&mut payload);
     let envelope = Envelope::deserialize(&payload).map_err(malformed)?;
@@ -96,8 +137,16 @@ fn remove_nul(value: &mut Value) {
 }
 
 async fn store(state: &AppState, new: NewWebhookEvent) -> Result<HttpResponse, Problem> {
-    tracing::info!(provider = new.provider.label(), event_id = new.event_id, kind = new.kind, "webhook received");
-    state.db.read(move |conn| Ok(webhook_event::store(conn, &new)?)).await?;
+    tracing::info!(
+        provider = new.provider.label(),
+        event_id = new.event_id,
+        kind = new.kind,
+        "webhook received"
+    );
+    state
+        .db
+        .read(move |conn| Ok(webhook_event::store(conn, &new)?))
+        .await?;
     state.inbox_waiting.notify_one();
     Ok(private(&Received { received: true }))
 }

@@ -56,13 +56,17 @@ pub fn apply(conn: &mut PgConnection, kind: &str, payload: &Value) -> Result<Out
 
 fn session(conn: &mut PgConnection, kind: &str, payload: &Value) -> Result<Outcome, Problem> {
     let Ok(event) = Event::<Session>::deserialize(payload) else {
-        return Ok(Outcome::Ignored("the event has no readable checkout session"));
+        return Ok(Outcome::Ignored(
+            "the event has no readable checkout session",
+        ));
     };
     let mut session = CheckoutSession::from(event.data.object);
-    if kind == "checkout.session.async_payment_failed" && session.state == SessionState::Processing {
+    if kind == "checkout.session.async_payment_failed" && session.state == SessionState::Processing
+    {
         session.state = SessionState::Failed;
     }
-    let Some(checkout_id) = checkout::find_id_of_session(conn, &session.id, session.checkout_id)? else {
+    let Some(checkout_id) = checkout::find_id_of_session(conn, &session.id, session.checkout_id)?
+    else {
         return Ok(Outcome::Ignored("the session was not opened by this store"));
     };
     fulfil::converge(conn, checkout_id, &session)?;
@@ -76,16 +80,24 @@ impl From<Session> for CheckoutSession {
             state: SessionState::of(session.status.as_deref(), session.payment_status.as_deref()),
             id: session.id,
             amount_total: session.amount_total,
-            currency: session.currency.map(|currency| currency.to_ascii_lowercase()),
+            currency: session
+                .currency
+                .map(|currency| currency.to_ascii_lowercase()),
             payment_intent_id: session.payment_intent.as_ref().and_then(id_of),
             client_secret: session.client_secret,
             url: session.url,
-            checkout_id: metadata.get(CHECKOUT_ID).and_then(Value::as_str).and_then(|id| id.parse::<Uuid>().ok()),
+            checkout_id: metadata
+                .get(CHECKOUT_ID)
+                .and_then(Value::as_str)
+                .and_then(|id| id.parse::<Uuid>().ok()),
         }
     }
 }
 
 /// The id of something that may be expanded.
 fn id_of(expandable: &Value) -> Option<String> {
-    expandable.as_str().or_else(|| expandable.get("id")?.as_str()).map(str::to_owned)
+    expandable
+        .as_str()
+        .or_else(|| expandable.get("id")?.as_str())
+        .map(str::to_owned)
 }
