@@ -3,9 +3,12 @@
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
 use garde::Validate;
 use serde::de::DeserializeOwned;
+use serde_path_to_error::Segment;
+use serde_urlencoded::Deserializer;
+use url::form_urlencoded;
 
 use super::json::field_error;
 use crate::problem::{FieldError, Problem};
@@ -26,14 +29,16 @@ fn parse<T: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<T,
     let parameter = |name: String, code, detail| {
         FieldError::parameter(name.trim_start_matches('/'), code, detail)
     };
-    let value = web::Query::<T>::from_query(query).map_err(|error| {
-        let message = match &error {
-            actix_web::error::QueryPayloadError::Deserialize(error) => error.to_string(),
-            _ => "cannot be read".to_owned(),
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let value: T = serde_path_to_error::deserialize(Deserializer::new(pairs)).map_err(|error| {
+        let name = match error.path().iter().next() {
+            Some(Segment::Map { key }) => format!("/{key}"),
+            _ => String::new(),
         };
-        Problem::invalid(vec![field_error(&message, "", parameter)])
+        let message = error.inner().to_string();
+        Problem::invalid(vec![field_error(&message, &name, parameter)])
     })?;
-    value.0.validate().map_err(|report| {
+    value.validate().map_err(|report| {
         let errors = report.iter();
         Problem::invalid(
             errors
@@ -43,5 +48,5 @@ fn parse<T: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<T,
                 .collect(),
         )
     })?;
-    Ok(value.into_inner())
+    Ok(value)
 }
