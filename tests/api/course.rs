@@ -78,7 +78,11 @@ async fn a_course_shows_its_owner_every_live_part_nested_and_numbered_without_ga
     let detail = admin.get(&path).await.expect(200);
     assert_eq!(
         outline(&detail),
-        json!([["Basics", ["Welcome", "Draft"]], ["Practice", ["Exercise"]], ["Extra", ["Encore"]]])
+        json!([
+            ["Basics", ["Welcome", "Draft"]],
+            ["Practice", ["Exercise"]],
+            ["Extra", ["Encore"]]
+        ])
     );
     assert_eq!(detail["sectionCount"], 3);
     assert_eq!(detail["lessonCount"], 4);
@@ -105,14 +109,22 @@ async fn a_course_in_a_live_product_is_not_deleted_and_the_products_are_named() 
     let admin = app.admin();
     let other = product(&admin, "Another offer", 100, &[&shop.course]).await;
     let path = format!("/v1/admin/courses/{}", shop.course);
-    let problem = admin.delete(&path).await.expect_problem(409, "course-in-use");
+    let problem = admin
+        .delete(&path)
+        .await
+        .expect_problem(409, "course-in-use");
     let detail = problem["detail"].as_str().unwrap();
-    assert!(detail.contains("Another offer") && detail.contains("Web course"), "{detail}");
+    assert!(
+        detail.contains("Another offer") && detail.contains("Web course"),
+        "{detail}"
+    );
     admin.get(&path).await.expect(200);
     // Out of the one, the other deleted: nothing holds it any more.
     let rest = course(&admin, "Rest").await;
     let change = json!({ "courseIds": [rest] });
-    admin.change(&format!("/v1/admin/products/{other}"), change).await;
+    admin
+        .change(&format!("/v1/admin/products/{other}"), change)
+        .await;
     let product = format!("/v1/admin/products/{}", shop.product);
     admin.delete(&product).await.expect(204);
     admin.delete(&path).await.expect(204);
@@ -150,7 +162,10 @@ async fn a_deleted_course_hides_everything_in_it_from_everybody() {
     }
     let lessons = format!("/v1/admin/sections/{}/lessons", shop.basics);
     let body = json!({ "name": "Late", "youtubeVideoId": "dQw4w9WgXcQ" });
-    admin.post(&lessons, body).await.expect_problem(404, "not-found");
+    admin
+        .post(&lessons, body)
+        .await
+        .expect_problem(404, "not-found");
     assert!(learner.walk("/v1/me/courses").await.is_empty());
     app.finish().await;
 }
@@ -162,21 +177,31 @@ async fn the_player_opens_for_those_who_have_the_course_and_shows_what_counts() 
     let (admin, learner) = (app.admin(), app.learner("one"));
     let bonus = section(&admin, &shop.course, "Nothing yet", "public").await;
     let path = format!("/v1/courses/{}", shop.course);
-    app.anon().get(&path).await.expect_problem(401, "unauthenticated");
+    app.anon()
+        .get(&path)
+        .await
+        .expect_problem(401, "unauthenticated");
     let refused = learner.get(&path).await;
     refused.expect_problem(403, "course-access-required");
     learner.claim(&shop.product).await;
     let player = learner.get(&path).await.expect(200);
     assert_eq!(
         outline(&player),
-        json!([["Basics", ["Welcome", "First steps"]], ["Practice", ["Exercise"]], ["Nothing yet", []]])
+        json!([
+            ["Basics", ["Welcome", "First steps"]],
+            ["Practice", ["Exercise"]],
+            ["Nothing yet", []]
+        ])
     );
     assert_eq!(player["sections"][2]["id"], bonus);
     assert_eq!(player["sectionCount"], 3);
     assert_eq!(player["lessonCount"], 3);
     assert_eq!(player["completedLessonCount"], 0);
     assert_eq!(player["percent"], 0);
-    assert_eq!(player["nextLesson"], json!({ "id": shop.welcome, "name": "Welcome" }));
+    assert_eq!(
+        player["nextLesson"],
+        json!({ "id": shop.welcome, "name": "Welcome" })
+    );
     let owners = admin.get(&path).await.expect(200);
     assert_eq!(
         outline(&owners)[1],
@@ -198,7 +223,10 @@ async fn a_course_without_lessons_is_at_zero_percent_with_nothing_next() {
     let empty = course(&admin, "Empty").await;
     let free = product(&admin, "Free", 0, &[&empty]).await;
     learner.claim(&free).await;
-    let player = learner.get(&format!("/v1/courses/{empty}")).await.expect(200);
+    let player = learner
+        .get(&format!("/v1/courses/{empty}"))
+        .await
+        .expect(200);
     let mine = &learner.walk("/v1/me/courses").await[0];
     for view in [&player, mine] {
         assert_eq!(view["percent"], 0);

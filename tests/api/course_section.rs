@@ -59,8 +59,14 @@ async fn sections_are_numbered_without_gaps_and_a_deleted_one_takes_its_lessons_
         let path = format!("/v1/admin/sections/{id}");
         assert_eq!(admin.get(&path).await.expect(200)["order"], order);
     }
-    let detail = admin.get(&format!("/v1/admin/courses/{course}")).await.expect(200);
-    assert_eq!(outline(&detail), json!([["one", []], ["three", []], ["four", []]]));
+    let detail = admin
+        .get(&format!("/v1/admin/courses/{course}"))
+        .await
+        .expect(200);
+    assert_eq!(
+        outline(&detail),
+        json!([["one", []], ["three", []], ["four", []]])
+    );
     app.finish().await;
 }
 
@@ -71,17 +77,34 @@ async fn sections_and_lessons_added_at_once_all_get_a_place_of_their_own() {
     let admin = app.admin();
     let course = course(&admin, "Course").await;
     let added: Vec<_> = (0..20).map(|n| format!("section {n}")).collect();
-    join_all(added.iter().map(|name| section(&admin, &course, name, "public"))).await;
+    join_all(
+        added
+            .iter()
+            .map(|name| section(&admin, &course, name, "public")),
+    )
+    .await;
     let path = format!("/v1/admin/courses/{course}");
     let detail = admin.get(&path).await.expect(200);
     let shown: BTreeSet<_> = names(&detail["sections"]).into_iter().collect();
     assert_eq!(shown, added.into_iter().collect());
     let first = shop::id(&detail["sections"][0]);
     let added: Vec<_> = (0..20).map(|n| format!("lesson {n}")).collect();
-    join_all(added.iter().map(|name| lesson(&admin, &first, name, "public"))).await;
-    let detail = admin.get(&format!("/v1/admin/sections/{first}")).await.expect(200);
+    join_all(
+        added
+            .iter()
+            .map(|name| lesson(&admin, &first, name, "public")),
+    )
+    .await;
+    let detail = admin
+        .get(&format!("/v1/admin/sections/{first}"))
+        .await
+        .expect(200);
     let orders = detail["lessons"].as_array().unwrap().iter();
-    assert!(orders.map(|lesson| &lesson["order"]).eq((0..20).collect::<Vec<_>>().iter()));
+    assert!(
+        orders
+            .map(|lesson| &lesson["order"])
+            .eq((0..20).collect::<Vec<_>>().iter())
+    );
     let shown: BTreeSet<_> = names(&detail["lessons"]).into_iter().collect();
     assert_eq!(shown, added.into_iter().collect());
     app.finish().await;

@@ -36,7 +36,11 @@ async fn a_lesson_is_made_changed_and_deleted() {
     admin.delete(&path).await.expect(204);
     admin.delete(&path).await.expect_problem(404, "not-found");
     admin.get(&path).await.expect_problem(404, "not-found");
-    for change in [json!({}), json!({ "name": "Again" }), json!({ "sectionId": part })] {
+    for change in [
+        json!({}),
+        json!({ "name": "Again" }),
+        json!({ "sectionId": part }),
+    ] {
         let reply = admin.patch(&path, change).await;
         reply.expect_problem(404, "not-found");
     }
@@ -49,7 +53,10 @@ async fn a_youtube_address_is_reduced_to_its_id_and_everything_else_refused() {
     let admin = app.admin();
     let course = course(&admin, "Course").await;
     let part = section(&admin, &course, "Part", "public").await;
-    let path = format!("/v1/admin/lessons/{}", lesson(&admin, &part, "L", "public").await);
+    let path = format!(
+        "/v1/admin/lessons/{}",
+        lesson(&admin, &part, "L", "public").await
+    );
     for id in ["-_Aa0123456", "___________", "a-b_c-d_e-f"] {
         for address in [
             id.to_owned(),
@@ -64,7 +71,9 @@ async fn a_youtube_address_is_reduced_to_its_id_and_everything_else_refused() {
             format!("https://www.youtube.com/shorts/{id}"),
             format!("https://www.youtube.com/live/{id}?feature=share"),
         ] {
-            let changed = admin.change(&path, json!({ "youtubeVideoId": address })).await;
+            let changed = admin
+                .change(&path, json!({ "youtubeVideoId": address }))
+                .await;
             assert_eq!(changed["youtubeVideoId"], id, "{address}");
         }
     }
@@ -85,7 +94,9 @@ async fn a_youtube_address_is_reduced_to_its_id_and_everything_else_refused() {
         "javascript:dQw4w9WgXcQ",
         "ftp://youtu.be/dQw4w9WgXcQ",
     ] {
-        let reply = admin.patch(&path, json!({ "youtubeVideoId": address })).await;
+        let reply = admin
+            .patch(&path, json!({ "youtubeVideoId": address }))
+            .await;
         reply.expect_invalid("/youtubeVideoId");
     }
     app.finish().await;
@@ -94,9 +105,15 @@ async fn a_youtube_address_is_reduced_to_its_id_and_everything_else_refused() {
 async fn lessons_of(admin: &Client, section: &str) -> Value {
     let path = format!("/v1/admin/sections/{section}");
     let lessons = admin.get(&path).await.expect(200)["lessons"].clone();
-    let orders = lessons.as_array().unwrap().iter().map(|lesson| &lesson["order"]);
+    let orders = lessons
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|lesson| &lesson["order"]);
     assert!(
-        orders.cloned().eq((0..lessons.as_array().unwrap().len()).map(Value::from)),
+        orders
+            .cloned()
+            .eq((0..lessons.as_array().unwrap().len()).map(Value::from)),
         "{lessons}"
     );
     lessons
@@ -116,14 +133,27 @@ async fn a_moved_lesson_goes_to_the_end_of_its_new_section_and_no_order_has_a_ga
     let moved = admin.change(&path, change).await;
     assert_eq!(moved["sectionId"], shop.practice);
     assert_eq!(moved["order"], 1, "a deleted lesson takes no place");
-    assert_eq!(names(&lessons_of(&admin, &shop.basics).await), ["First steps", "Draft"]);
-    assert_eq!(names(&lessons_of(&admin, &shop.practice).await), ["Exercise", "Moved"]);
-    let stay = admin.change(&path, json!({ "sectionId": shop.practice })).await;
+    assert_eq!(
+        names(&lessons_of(&admin, &shop.basics).await),
+        ["First steps", "Draft"]
+    );
+    assert_eq!(
+        names(&lessons_of(&admin, &shop.practice).await),
+        ["Exercise", "Moved"]
+    );
+    let stay = admin
+        .change(&path, json!({ "sectionId": shop.practice }))
+        .await;
     assert_eq!(stay["order"], 1, "a move to where it is moves nothing");
     // And back: its old place is not kept for it.
-    let back = admin.change(&path, json!({ "sectionId": shop.basics })).await;
+    let back = admin
+        .change(&path, json!({ "sectionId": shop.basics }))
+        .await;
     assert_eq!(back["order"], 2);
-    assert_eq!(names(&lessons_of(&admin, &shop.basics).await), ["First steps", "Draft", "Moved"]);
+    assert_eq!(
+        names(&lessons_of(&admin, &shop.basics).await),
+        ["First steps", "Draft", "Moved"]
+    );
     app.finish().await;
 }
 
@@ -144,9 +174,16 @@ async fn a_lesson_moves_only_to_a_section_that_is_there() {
     let before = admin.get(&path).await.expect(200);
     for target in [NOBODY, &deleted, &inside, &shop.course] {
         let change = json!({ "sectionId": target, "name": "Changed" });
-        admin.patch(&path, change).await.expect_invalid("/sectionId");
+        admin
+            .patch(&path, change)
+            .await
+            .expect_invalid("/sectionId");
     }
-    assert_eq!(admin.get(&path).await.expect(200), before, "nothing changed");
+    assert_eq!(
+        admin.get(&path).await.expect(200),
+        before,
+        "nothing changed"
+    );
     app.finish().await;
 }
 
@@ -180,7 +217,9 @@ async fn path_from(client: &Client, shop: &Shop, first: &str) -> Vec<String> {
     loop {
         let reply = client.get(&shop.lesson_path(&at)).await;
         let lesson = reply.expect(200);
-        let before = walked.last().map(|(id, name)| json!({ "id": id, "name": name }));
+        let before = walked
+            .last()
+            .map(|(id, name)| json!({ "id": id, "name": name }));
         assert_eq!(lesson["previousLesson"], before.unwrap_or(Value::Null));
         walked.push((at, lesson["name"].as_str().unwrap().to_owned()));
         match &lesson["nextLesson"] {
@@ -211,10 +250,21 @@ async fn previous_and_next_follow_the_course_and_skip_what_the_caller_may_not_se
     );
     assert_eq!(
         path_from(&admin, &shop, &shop.welcome).await,
-        ["Welcome", "First steps", "Draft", "Hidden", "Exercise", "Sketch", "Goodbye"]
+        [
+            "Welcome",
+            "First steps",
+            "Draft",
+            "Hidden",
+            "Exercise",
+            "Sketch",
+            "Goodbye"
+        ]
     );
     for client in [app.anon(), app.learner("two")] {
-        let preview = client.get(&shop.lesson_path(&shop.welcome)).await.expect(200);
+        let preview = client
+            .get(&shop.lesson_path(&shop.welcome))
+            .await
+            .expect(200);
         assert_eq!(
             preview["nextLesson"]["name"], "First steps",
             "the outline is public, so the neighbour may be named"
@@ -285,10 +335,16 @@ async fn who_may_tick_a_lesson_off_is_said_with_it() {
     }
     // An owner with access is a learner too; private lessons count for nobody.
     admin.claim(&shop.product).await;
-    for (lesson, may) in [(&shop.first_steps, true), (&shop.draft, false), (&shop.hidden, false)] {
+    for (lesson, may) in [
+        (&shop.first_steps, true),
+        (&shop.draft, false),
+        (&shop.hidden, false),
+    ] {
         let shown = admin.get(&shop.lesson_path(lesson)).await.expect(200);
         assert_eq!(shown["canComplete"], may);
-        let tick = admin.put(&format!("/v1/me/lessons/{lesson}/completion")).await;
+        let tick = admin
+            .put(&format!("/v1/me/lessons/{lesson}/completion"))
+            .await;
         tick.expect(if may { 204 } else { 404 });
         let shown = admin.get(&shop.lesson_path(lesson)).await.expect(200);
         assert_eq!(shown["completed"], may);

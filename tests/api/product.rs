@@ -127,7 +127,10 @@ async fn the_catalogue_shows_public_products_only_and_can_be_narrowed_to_a_cours
     }
     assert_eq!(app.anon().walk("/v1/products").await.len(), 2);
     for id in [hidden.as_str(), &gone, NOBODY, "1", "%00"] {
-        for path in [format!("/v1/products/{id}"), format!("/v1/products/{id}/quote")] {
+        for path in [
+            format!("/v1/products/{id}"),
+            format!("/v1/products/{id}/quote"),
+        ] {
             app.anon().get(&path).await.expect_problem(404, "not-found");
         }
     }
@@ -184,7 +187,12 @@ async fn a_cursor_that_this_list_did_not_make_is_refused() {
     ] {
         cursors.push(cursor(admin.get(path).await.expect(200)));
     }
-    let own = cursor(app.anon().get("/v1/products?limit=1&sort=name").await.expect(200));
+    let own = cursor(
+        app.anon()
+            .get("/v1/products?limit=1&sort=name")
+            .await
+            .expect(200),
+    );
     let json = URL_SAFE_NO_PAD.decode(&own).unwrap();
     let tampered = |from: &str, to: &str| {
         let text = String::from_utf8(json.clone()).unwrap();
@@ -241,25 +249,44 @@ async fn a_products_outline_has_names_of_public_parts_and_nothing_else() {
     let path = format!("/v1/admin/products/{}", shop.product);
     let ids = json!({ "courseIds": [shop.course, empty] });
     admin.change(&path, ids).await;
-    let reply = app.anon().get(&format!("/v1/products/{}", shop.product)).await;
+    let reply = app
+        .anon()
+        .get(&format!("/v1/products/{}", shop.product))
+        .await;
     assert_eq!(
         reply.header("cache-control"),
         "public, max-age=60, stale-while-revalidate=300"
     );
     for hidden in ["Secret", "Hidden", "Draft", "dQw4w9WgXcQ", "youtube"] {
-        assert!(!reply.text.contains(hidden), "{hidden} shows: {}", reply.text);
+        assert!(
+            !reply.text.contains(hidden),
+            "{hidden} shows: {}",
+            reply.text
+        );
     }
     let detail = reply.expect(200);
     assert_eq!(detail["priceInCents"], 4900);
     assert_eq!(detail["currency"], "usd");
-    assert_eq!(names(&detail["courses"]), ["An empty course", "Rust for the Web"]);
+    assert_eq!(
+        names(&detail["courses"]),
+        ["An empty course", "Rust for the Web"]
+    );
     let [bare, full] = [&detail["courses"][0], &detail["courses"][1]];
-    assert_eq!((&bare["sectionCount"], &bare["lessonCount"]), (&json!(0), &json!(0)));
+    assert_eq!(
+        (&bare["sectionCount"], &bare["lessonCount"]),
+        (&json!(0), &json!(0))
+    );
     assert_eq!(bare["sections"], json!([]));
-    assert_eq!((&full["sectionCount"], &full["lessonCount"]), (&json!(2), &json!(3)));
+    assert_eq!(
+        (&full["sectionCount"], &full["lessonCount"]),
+        (&json!(2), &json!(3))
+    );
     assert_eq!(
         outline(full),
-        json!([["Basics", ["Welcome", "First steps"]], ["Practice", ["Exercise"]]])
+        json!([
+            ["Basics", ["Welcome", "First steps"]],
+            ["Practice", ["Exercise"]]
+        ])
     );
     let lesson = &full["sections"][0]["lessons"][0];
     let wanted = json!({ "id": shop.welcome, "name": "Welcome", "status": "preview" });

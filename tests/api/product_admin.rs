@@ -60,7 +60,10 @@ async fn the_owners_list_has_every_live_product_newest_first() {
     let path = format!("/v1/admin/products/{hidden}");
     let hidden = admin.change(&path, json!({ "status": "private" })).await;
     let walked = admin.walk("/v1/admin/products?limit=1").await;
-    assert_eq!(names(&json!(walked)), ["hidden", "third", "second", "first"]);
+    assert_eq!(
+        names(&json!(walked)),
+        ["hidden", "third", "second", "first"]
+    );
     assert_eq!(walked[0], hidden, "a row is the same object as the detail");
     app.finish().await;
 }
@@ -77,7 +80,10 @@ async fn each_course_of_a_product_is_there_once_and_the_wrong_one_is_pointed_at(
             "name": "P", "description": "D", "imageUrl": "/p.png", "priceInCents": 1, "courseIds": ids,
         })
     };
-    let made = admin.post("/v1/admin/products", body(&[&rust])).await.expect(201);
+    let made = admin
+        .post("/v1/admin/products", body(&[&rust]))
+        .await
+        .expect(201);
     let path = format!("/v1/admin/products/{}", shop::id(&made));
     for (second, code) in [
         (NOBODY, "unknown-course"),
@@ -86,7 +92,9 @@ async fn each_course_of_a_product_is_there_once_and_the_wrong_one_is_pointed_at(
     ] {
         let change = json!({ "name": "Changed", "courseIds": [rust, second] });
         for reply in [
-            admin.post("/v1/admin/products", body(&[&rust, second])).await,
+            admin
+                .post("/v1/admin/products", body(&[&rust, second]))
+                .await,
             admin.patch(&path, change).await,
         ] {
             let problem = reply.expect_problem(422, "invalid");
@@ -102,7 +110,9 @@ async fn each_course_of_a_product_is_there_once_and_the_wrong_one_is_pointed_at(
         let reply = admin.patch(&path, json!({ "courseIds": ids })).await;
         reply.expect_invalid("/courseIds");
     }
-    let both = admin.post("/v1/admin/products", body(&[NOBODY, &gone])).await;
+    let both = admin
+        .post("/v1/admin/products", body(&[NOBODY, &gone]))
+        .await;
     let both = both.expect_problem(422, "invalid");
     assert_eq!(both["errors"][0]["pointer"], "/courseIds/0");
     assert_eq!(both["errors"][1]["pointer"], "/courseIds/1");
@@ -140,14 +150,20 @@ async fn a_product_with_sales_is_deleted_softly_and_its_buyers_keep_what_they_bo
     let shop = Shop::open(&app).await;
     let (admin, buyer) = (app.admin(), app.learner("one"));
     let checkout = shop.buy(&app, &buyer).await;
-    let purchase = format!("/v1/me/purchases/{}", checkout["purchaseId"].as_str().unwrap());
+    let purchase = format!(
+        "/v1/me/purchases/{}",
+        checkout["purchaseId"].as_str().unwrap()
+    );
     let before = buyer.get(&purchase).await.expect(200);
     let path = format!("/v1/admin/products/{}", shop.product);
     assert_eq!(admin.get(&path).await.expect(200)["customerCount"], 1);
     admin.delete(&path).await.expect(204);
     let player = format!("/v1/courses/{}", shop.course);
     buyer.get(&player).await.expect(200);
-    buyer.get(&shop.lesson_path(&shop.exercise)).await.expect(200);
+    buyer
+        .get(&shop.lesson_path(&shop.exercise))
+        .await
+        .expect(200);
     assert_eq!(buyer.get(&purchase).await.expect(200), before);
     assert_eq!(before["productDetails"]["name"], "Web course");
     assert_eq!(admin.get(&path).await.expect(200)["customerCount"], 1);
