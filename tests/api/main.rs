@@ -11,6 +11,14 @@
     reason = "a test that meets the unexpected has to fail on the spot"
 )]
 
+mod bad_input;
 mod checkout;
 mod country_discount;
+mod course;
+mod course_section;
+mod laws;
+mod lesson;
+mod product;
+mod product_admin;
+mod progress;
 mod support;

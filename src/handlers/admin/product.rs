@@ -123,7 +123,7 @@ pub async fn list(
     state: web::Data<AppState>,
     Query(query): Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    const SORT: &str = "-createdAt";
+    const SORT: &str = "admin/products -createdAt";
     let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
     let rows = state
         .db

@@ -3,6 +3,7 @@
 pub mod app;
 mod client;
 pub mod cluster;
+pub mod lists;
 pub mod shop;
 
 pub use app::TestApp;
