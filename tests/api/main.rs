@@ -12,4 +12,5 @@
 )]
 
 mod checkout;
+mod checkout_status;
 mod support;

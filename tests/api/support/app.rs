@@ -140,6 +140,11 @@ impl TestApp {
         Client::new(&self.url, Some(token.to_owned()), "")
     }
 
+    /// Somebody who calls another server, with that one's key.
+    pub fn with_address(&self, base: &str, key: &str) -> Client {
+        Client::new(base, Some(key.to_owned()), "")
+    }
+
     /// A learner, by a short name.
     pub fn learner(&self, name: &str) -> Client {
         let (person, _) = self.clerk.add_person(name).unwrap();
