@@ -13,4 +13,5 @@
 
 mod checkout;
 mod checkout_status;
+mod fulfilment;
 mod support;
