@@ -15,3 +15,4 @@ mod checkout;
 mod checkout_status;
 mod fulfilment;
 mod support;
+mod webhooks;

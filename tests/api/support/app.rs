@@ -172,6 +172,16 @@ impl TestApp {
         self.database.connect()
     }
 
+    /// Takes the database away, until [`Self::restore_database`].
+    pub fn cut_database(&self) {
+        self.database.set_reachable(false);
+    }
+
+    /// Brings the database back.
+    pub fn restore_database(&self) {
+        self.database.set_reachable(true);
+    }
+
     /// Counts rows: `app.count("purchases")`, `app.count("jobs WHERE status = 'pending'")`.
     pub fn count(&self, from: &str) -> i64 {
         #[derive(QueryableByName)]

@@ -1,0 +1,1 @@
+//! Clerk's events: people who appear, change and go, in any order.
