@@ -15,4 +15,5 @@ mod checkout;
 mod checkout_status;
 mod fulfilment;
 mod support;
+mod user;
 mod webhooks;
