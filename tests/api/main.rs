@@ -13,7 +13,9 @@
 
 mod checkout;
 mod checkout_status;
+mod claim;
 mod fulfilment;
+mod purchase;
 mod support;
 mod user;
 mod webhooks;
