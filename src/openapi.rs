@@ -88,10 +88,7 @@ pub fn document(mut collected: OpenApi, public_url: &str) -> OpenApi {
             &mut item.delete,
             &mut item.patch,
         ];
-        operations
-            .into_iter()
-            .flatten()
-            .for_each(|operation| complete(operation));
+        operations.into_iter().flatten().for_each(complete);
     }
     collected
 }
@@ -151,6 +148,7 @@ fn complete(operation: &mut Operation) {
     if secured {
         codes.extend([
             Code::Unauthenticated,
+            Code::AccountDeleted,
             Code::SessionPending,
             Code::IdentityProviderUnavailable,
         ]);

@@ -7,9 +7,9 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use garde::Validate;
-use serde::de::DeserializeOwned;
-use serde_json::error::Category;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
+use crate::auth::gate;
 use crate::problem::{Code, FieldError, Problem};
 
 /// The most that a JSON body may weigh, in bytes.
@@ -72,7 +72,9 @@ fn read(
         && !request.headers().contains_key(header::CONTENT_ENCODING);
     let body = accepted.then(|| web::Payload::from_request(request, payload).into_inner());
     let length = content_length(request);
+    let gate = gate::pass(request);
     async move {
+        gate.await?;
         let Some(body) = body else {
             return Err(Problem::new(Code::UnsupportedMediaType));
         };
@@ -100,15 +102,23 @@ fn content_length(request: &HttpRequest) -> Option<usize> {
 }
 
 fn parse<T: DeserializeOwned + Validate<Context = ()>>(body: &[u8]) -> Result<T, Problem> {
-    let mut json = serde_json::Deserializer::from_slice(body);
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Problem::new(Code::MalformedRequest).detail("The body is not UTF-8."))?;
+    // serde would read a list as a struct, field by field, and calls some wrong values syntax errors: what is
+    // valid JSON is settled here.
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| syntax_fault(&error))?;
+    if !text.trim_start().starts_with('{') {
+        let fault = FieldError::at("", "invalid-type", "must be an object");
+        return Err(Problem::invalid(vec![fault]));
+    }
+    let mut json = serde_json::Deserializer::from_str(text);
     let value: T =
         serde_path_to_error::deserialize(&mut json).map_err(|error| shape_fault(&error))?;
-    json.end().map_err(|error| syntax_fault(&error))?;
     value.validate().map_err(|report| {
         let errors = report.iter().map(|(path, error)| {
             FieldError::at(
                 camel_case_pointer(&path.to_string()),
-                "out-of-range",
+                "invalid-value",
                 error.message(),
             )
         });
@@ -127,12 +137,8 @@ fn syntax_fault(error: &serde_json::Error) -> Problem {
 }
 
 fn shape_fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    let cause = error.inner();
-    if cause.classify() != Category::Data {
-        return syntax_fault(cause);
-    }
     Problem::invalid(vec![field_error(
-        &cause.to_string(),
+        &error.inner().to_string(),
         &pointer(error.path()),
         FieldError::at,
     )])
@@ -171,12 +177,16 @@ pub fn field_error(
     } else if message.starts_with("invalid type: null") {
         make(parent.to_owned(), "null", "must not be null".to_owned())
     } else {
-        make(parent.to_owned(), "invalid-type", message.to_owned())
+        make(
+            parent.to_owned(),
+            "invalid-type",
+            message.replace("expected i32", "expected an integer"),
+        )
     }
 }
 
 /// serde's path as a JSON Pointer (RFC 6901).
-fn pointer(path: &serde_path_to_error::Path) -> String {
+pub fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
     for segment in path {

@@ -3,13 +3,12 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use garde::Validate;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::domain::cursor::Cursor;
+use crate::domain::cursor::{Cursor, SortKey};
 use crate::problem::{Code, Problem};
 
 /// Which page of a list in its one order.
@@ -48,7 +47,7 @@ impl<T: Serialize> Page<T> {
     ///
     /// # Errors
     /// When a sort key cannot be written as JSON.
-    pub fn new<R, K: Serialize + DeserializeOwned>(
+    pub fn new<R, K: SortKey>(
         mut rows: Vec<R>,
         limit: u8,
         sort: &str,
@@ -99,10 +98,7 @@ impl<T: Serialize> Page<T> {
 ///
 /// # Errors
 /// 400 `invalid-cursor` for one that was not made by this list in this order.
-pub fn place<K: Serialize + DeserializeOwned>(
-    cursor: Option<&str>,
-    sort: &str,
-) -> Result<Option<Cursor<K>>, Problem> {
+pub fn place<K: SortKey>(cursor: Option<&str>, sort: &str) -> Result<Option<Cursor<K>>, Problem> {
     cursor
         .map(|text| Cursor::decode(text, sort).ok_or_else(|| Problem::new(Code::InvalidCursor)))
         .transpose()

@@ -1,7 +1,7 @@
 //! `course_sections`: the parts of a course, in their order.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{max, now};
+use diesel::dsl::{exists, max, now};
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -66,9 +66,11 @@ pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<CourseSectionRow> 
         .first(conn)
 }
 
-/// Locks a live section: whoever adds or moves its lessons comes after another.
+/// Locks a live section of a live course: whoever adds or moves its lessons comes after another.
 pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<CourseSectionRow> {
+    let course = courses::table.filter(courses::id.eq(course_sections::course_id));
     CourseSectionRow::query()
+        .filter(exists(course.filter(courses::deleted_at.is_null())))
         .filter(
             course_sections::id
                 .eq(id)
