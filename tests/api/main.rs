@@ -13,14 +13,20 @@
 
 mod bad_input;
 mod checkout;
+mod checkout_status;
+mod claim;
 mod country_discount;
 mod course;
 mod course_section;
+mod fulfilment;
 mod laws;
 mod lesson;
 mod order;
 mod product;
 mod product_admin;
 mod progress;
+mod purchase;
 mod restore;
 mod support;
+mod user;
+mod webhooks;
