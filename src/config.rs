@@ -124,11 +124,7 @@ impl Config {
             .unwrap_or_else(default_bind_addr);
         let issuer = vars.required_url("CLERK_ISSUER");
         let config = Self {
-            database_url: vars
-                .required_with("DATABASE_URL", "a postgres:// URL", |url| {
-                    url.starts_with("postgres://") || url.starts_with("postgresql://")
-                })
-                .into(),
+            database_url: vars.database_url().into(),
             database_pool_size: vars
                 .parsed_if("DATABASE_POOL_SIZE", "a number from 1 to 1000", |size| {
                     (1..=1000).contains(size)
@@ -304,6 +300,24 @@ impl Variables<'_> {
             loopback: entries.iter().any(|entry| entry == ANY_LOOPBACK),
             listed: entries,
         }
+    }
+
+    fn database_url(&mut self) -> String {
+        let url = self.required_with("DATABASE_URL", "a postgres:// URL", |url| {
+            url.starts_with("postgres://") || url.starts_with("postgresql://")
+        });
+        let asks_for_tls = [
+            "sslmode=require",
+            "sslmode=verify-ca",
+            "sslmode=verify-full",
+        ];
+        if !cfg!(feature = "pg-tls") && asks_for_tls.iter().any(|mode| url.contains(mode)) {
+            self.fault(
+                "DATABASE_URL",
+                "asks for TLS, which this build leaves out; build with `--features pg-tls`",
+            );
+        }
+        url
     }
 
     fn authorized_parties(&mut self) -> Vec<String> {

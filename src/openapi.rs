@@ -88,10 +88,7 @@ pub fn document(mut collected: OpenApi, public_url: &str) -> OpenApi {
             &mut item.delete,
             &mut item.patch,
         ];
-        operations
-            .into_iter()
-            .flatten()
-            .for_each(|operation| complete(operation));
+        operations.into_iter().flatten().for_each(complete);
     }
     collected
 }

@@ -144,8 +144,8 @@ diesel::table! {
     /// The outbox: calls to the outside world, written by the transaction that needs them and made after it committed, at least once.
     jobs (id) {
         id -> Uuid,
-        kind -> Text,
         payload -> Jsonb,
+        kind -> Text,
         status -> JobStatus,
         attempts -> Int4,
         /// When it may next be worked on: now for a new one, the end of the lease for one in work, the end of the back-off for one that failed.

@@ -2,8 +2,8 @@ CREATE TYPE job_status AS ENUM ('pending', 'done', 'dead');
 
 CREATE TABLE jobs (
     id uuid NOT NULL DEFAULT gen_random_uuid(),
-    kind text NOT NULL,
     payload jsonb NOT NULL,
+    kind text NOT NULL GENERATED ALWAYS AS (payload ->> 'kind') STORED,
     status job_status NOT NULL DEFAULT 'pending',
     attempts integer NOT NULL DEFAULT 0,
     due_at timestamptz NOT NULL DEFAULT now(),

@@ -2,7 +2,24 @@
 
 use super::clerk::{LocalClerk, TokenOptions};
 use crate::app::AppState;
-use crate::demo;
+use crate::demo::{self, Person};
+
+/// Makes a person of the demo store known to the local Clerk, as they are called there.
+fn introduce(clerk: &LocalClerk, person: &Person) -> anyhow::Result<()> {
+    let (known, is_new) = clerk.add_person(&person.name)?;
+    if is_new {
+        let (first, last) = person
+            .full_name
+            .split_once(' ')
+            .unwrap_or((&person.full_name, ""));
+        clerk.update_person(&known.clerk_user_id, |known| {
+            known.first_name = Some(first.to_owned());
+            known.last_name = Some(last.to_owned());
+            known.email = Some(person.email.clone());
+        })?;
+    }
+    Ok(())
+}
 
 /// Prints where everything is, who the demo people are with a token each, and a first request to paste.
 ///
@@ -19,7 +36,7 @@ pub fn print(state: &AppState, clerk: &LocalClerk, local: &str) -> anyhow::Resul
     );
     let mut first = None;
     for person in demo::people()? {
-        clerk.add_person(&person.name)?;
+        introduce(clerk, &person)?;
         let token = clerk.mint(&person.clerk_user_id, &TokenOptions::default())?;
         println!(
             "  {:<10} {} ({})\n  {token}\n",

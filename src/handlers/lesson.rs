@@ -180,10 +180,6 @@ const fn private_status() -> LessonStatus {
 /// A change of a lesson: an absent field keeps its value; only the description can be null.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[expect(
-    clippy::option_option,
-    reason = "absent, null and a value are three different things in a patch"
-)]
 pub struct UpdateLesson {
     #[garde(dive)]
     #[serde(default, deserialize_with = "patch::set")]
@@ -289,11 +285,11 @@ pub async fn admin_update(
                 section_id: None,
                 order: None,
             };
-            if let Some(target) = input.section_id {
-                if lesson::find(conn, *id)?.section_id != target {
-                    changes.order = Some(end_of_section(conn, target)?);
-                    changes.section_id = Some(target);
-                }
+            if let Some(target) = input.section_id
+                && lesson::find(conn, *id)?.section_id != target
+            {
+                changes.order = Some(end_of_section(conn, target)?);
+                changes.section_id = Some(target);
             }
             let row = lesson::update(conn, *id, &changes)?;
             OwnedLesson::placed(conn, row)

@@ -16,10 +16,6 @@ pub fn set<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 ///
 /// # Errors
 /// When the value is neither null nor a `T`.
-#[expect(
-    clippy::option_option,
-    reason = "absent, null and a value are three different things in a patch"
-)]
 pub fn set_or_clear<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {

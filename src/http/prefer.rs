@@ -33,9 +33,9 @@ pub fn wait(headers: &HeaderMap) -> Option<Duration> {
 
 /// Tells the client which wait was kept to.
 pub fn applied(response: &mut HttpResponse, wait: Option<Duration>) {
-    if let Some(wait) = wait {
-        if let Ok(value) = HeaderValue::try_from(format!("wait={}", wait.as_secs())) {
-            response.headers_mut().insert(PREFERENCE_APPLIED, value);
-        }
+    if let Some(wait) = wait
+        && let Ok(value) = HeaderValue::try_from(format!("wait={}", wait.as_secs()))
+    {
+        response.headers_mut().insert(PREFERENCE_APPLIED, value);
     }
 }

@@ -13,7 +13,7 @@ use crate::repositories::job;
 
 /// A call to the outside world. Each may be made more than once and has its effect once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "payload", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Job {
     /// Closes the Stripe session of a checkout that was given up.
     ExpireCheckout { checkout_id: Uuid },
@@ -26,13 +26,9 @@ pub enum Job {
 /// # Errors
 /// When the statement fails.
 pub fn enqueue(conn: &mut PgConnection, job: &Job) -> QueryResult<()> {
-    let written = serde_json::to_value(job)
+    let payload = serde_json::to_value(job)
         .map_err(|error| diesel::result::Error::SerializationError(error.into()))?;
-    let kind = written
-        .get("kind")
-        .and_then(serde_json::Value::as_str)
-        .unwrap_or_default();
-    job::insert(conn, kind, &written["payload"])
+    job::insert(conn, &payload)
 }
 
 /// Makes the call.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::{join, join_all};
-use serde_json::json;
 use tokio::sync::{Notify, watch};
 
 use super::{Job, perform};
@@ -135,11 +134,10 @@ async fn handle_event(state: &AppState, event: WebhookEventRow) {
 
 #[tracing::instrument(skip_all, fields(job_id = %row.id, kind = row.kind, attempt = row.attempts))]
 async fn handle_job(state: &AppState, row: JobRow) {
-    let result =
-        match serde_json::from_value::<Job>(json!({ "kind": row.kind, "payload": row.payload })) {
-            Ok(job) => perform(state, job).await,
-            Err(error) => Err(Problem::internal(error)),
-        };
+    let result = match serde_json::from_value::<Job>(row.payload) {
+        Ok(job) => perform(state, job).await,
+        Err(error) => Err(Problem::internal(error)),
+    };
     let id = row.id;
     let recorded = match result {
         Ok(()) => state.db.read(move |conn| Ok(job::finish(conn, id)?)).await,

@@ -19,9 +19,9 @@ pub struct JobRow {
 }
 
 /// Adds a job, in the transaction that needs it.
-pub fn insert(conn: &mut PgConnection, kind: &str, payload: &serde_json::Value) -> QueryResult<()> {
+pub fn insert(conn: &mut PgConnection, payload: &serde_json::Value) -> QueryResult<()> {
     diesel::insert_into(jobs::table)
-        .values((jobs::kind.eq(kind), jobs::payload.eq(payload)))
+        .values(jobs::payload.eq(payload))
         .execute(conn)
         .map(drop)
 }

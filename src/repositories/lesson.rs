@@ -40,10 +40,6 @@ pub struct NewLesson {
 /// Changes; `None` keeps, `Some(None)` clears.
 #[derive(Debug, Clone, Default, AsChangeset)]
 #[diesel(table_name = lessons)]
-#[expect(
-    clippy::option_option,
-    reason = "keep, clear and set are three different changes"
-)]
 pub struct LessonChanges {
     pub name: Option<String>,
     pub description: Option<Option<String>>,

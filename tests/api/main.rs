@@ -1,0 +1,15 @@
+//! The API, driven over real HTTP against real Postgres: one database for each test, cloned from a template.
+//!
+//! A test is a sentence about behaviour. One that answers a row of the hazards carries its id in its doc comment
+//! (`/// H: C1`). Every test ends with `app.finish()`, which holds what has to be true after each of them.
+#![cfg(feature = "dev")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets the unexpected has to fail on the spot"
+)]
+
+mod checkout;
+mod support;

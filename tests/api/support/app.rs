@@ -1,0 +1,281 @@
+//! A store of its own: the application on a free port, its database, and stand-ins for Clerk and Stripe.
+
+use std::collections::HashMap;
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use lectern::app::{AppState, app};
+use lectern::config::Config;
+use lectern::dev::clerk::{self, LocalClerk, TokenOptions};
+use lectern::dev::stripe::{self, Attempt, Delivery, LocalStripe};
+use lectern::domain::enums::UserRole;
+use lectern::jobs::worker;
+use lectern::repositories::user;
+use serde_json::Value;
+
+use super::client::Client;
+use super::cluster::Database;
+
+pub const STRIPE_SECRET_KEY: &str = "sk_test_harness";
+pub const STRIPE_WEBHOOK_SECRET: &str = "whsec_harness";
+pub const CLERK_WEBHOOK_SECRET: &str = "whsec_dGhlIGhhcm5lc3MncyBDbGVyayBzZWNyZXQ=";
+/// Where buyers are sent back to.
+pub const RETURN_URL: &str = "https://shop.example.com/return";
+
+/// A running store. Work behind the answers (events, jobs) is done when a test says so, never by itself.
+pub struct TestApp {
+    pub url: String,
+    pub state: AppState,
+    pub clerk: LocalClerk,
+    pub stripe: LocalStripe,
+    database: Database,
+    servers: Vec<ServerHandle>,
+    finished: bool,
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// A store with some variables set differently.
+    pub async fn start_with(variables: &[(&str, &str)]) -> Self {
+        let database = Database::create();
+        let api = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", api.local_addr().unwrap());
+        let local = TcpListener::bind("127.0.0.1:0").unwrap();
+        let local_url = format!("http://{}", local.local_addr().unwrap());
+
+        let clerk = LocalClerk::new(clerk::Options {
+            base_url: format!("{local_url}/clerk"),
+            webhook_secret: CLERK_WEBHOOK_SECRET.parse().unwrap(),
+            webhook_url: Some(format!("{url}/v1/webhooks/clerk")),
+            announce: false,
+            key_file: None,
+            people_file: None,
+        })
+        .unwrap();
+        let stripe = LocalStripe::new(stripe::Options {
+            secret_key: STRIPE_SECRET_KEY.into(),
+            webhook_secret: STRIPE_WEBHOOK_SECRET.into(),
+            base_url: format!("{local_url}/stripe"),
+            webhook_url: Some(format!("{url}/v1/webhooks/stripe")),
+            delivery: Delivery::Held,
+            state_file: None,
+        })
+        .unwrap();
+        let mut config = HashMap::from([
+            ("DATABASE_URL", database.url()),
+            ("DATABASE_POOL_SIZE", "6".to_owned()),
+            ("PUBLIC_URL", url.clone()),
+            ("CLERK_ISSUER", clerk.issuer().to_owned()),
+            (
+                "CLERK_AUTHORIZED_PARTIES",
+                "http://localhost:3000,https://shop.example.com".to_owned(),
+            ),
+            ("CLERK_WEBHOOK_SECRETS", CLERK_WEBHOOK_SECRET.to_owned()),
+            ("STRIPE_SECRET_KEY", STRIPE_SECRET_KEY.to_owned()),
+            ("STRIPE_API_URL", format!("{local_url}/stripe")),
+            ("STRIPE_WEBHOOK_SECRETS", STRIPE_WEBHOOK_SECRET.to_owned()),
+            ("CORS_ORIGINS", "https://shop.example.com".to_owned()),
+            ("RETURN_ORIGINS", "https://shop.example.com".to_owned()),
+        ]);
+        config.extend(
+            variables
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned())),
+        );
+        let config = Config::from_variables(|name| config.get(name).cloned()).unwrap();
+        let state = AppState::new(config).unwrap();
+
+        let mut servers = Vec::new();
+        let (shared, extra) = (
+            state.clone(),
+            Arc::new(|_: &mut web::ServiceConfig| {}) as lectern::app::Extra,
+        );
+        let server = HttpServer::new(move || app(shared.clone(), &extra))
+            .workers(1)
+            .disable_signals();
+        let server = server.listen(api).unwrap().run();
+        servers.push(server.handle());
+        tokio::spawn(server);
+        let (stand_in_clerk, stand_in_stripe) = (clerk.clone(), stripe.clone());
+        let stand_ins = HttpServer::new(move || {
+            App::new()
+                .service(web::scope("/clerk").configure(|config| stand_in_clerk.configure(config)))
+                .service(
+                    web::scope("/stripe").configure(|config| stand_in_stripe.configure(config)),
+                )
+        });
+        let stand_ins = stand_ins
+            .workers(1)
+            .disable_signals()
+            .listen(local)
+            .unwrap()
+            .run();
+        servers.push(stand_ins.handle());
+        tokio::spawn(stand_ins);
+        Self {
+            url,
+            state,
+            clerk,
+            stripe,
+            database,
+            servers,
+            finished: false,
+        }
+    }
+
+    /// Somebody without a token.
+    pub fn anon(&self) -> Client {
+        Client::new(&self.url, None, "")
+    }
+
+    /// Somebody with a token that the test made itself.
+    pub fn with_token(&self, token: &str) -> Client {
+        Client::new(&self.url, Some(token.to_owned()), "")
+    }
+
+    /// A learner, by a short name.
+    pub fn learner(&self, name: &str) -> Client {
+        let (person, _) = self.clerk.add_person(name).unwrap();
+        let token = self
+            .clerk
+            .mint(&person.clerk_user_id, &TokenOptions::default())
+            .unwrap();
+        Client::new(&self.url, Some(token), &person.clerk_user_id)
+    }
+
+    /// The store's owner.
+    pub fn admin(&self) -> Client {
+        let client = self.learner("admin");
+        user::set_role(
+            &mut self.database.connect(),
+            &client.clerk_user_id,
+            UserRole::Admin,
+        )
+        .unwrap();
+        client
+    }
+
+    /// A connection to look behind the API, for what it does not show.
+    pub fn db(&self) -> PgConnection {
+        self.database.connect()
+    }
+
+    /// Counts rows: `app.count("purchases")`, `app.count("jobs WHERE status = 'pending'")`.
+    pub fn count(&self, from: &str) -> i64 {
+        #[derive(QueryableByName)]
+        struct Count {
+            #[diesel(sql_type = BigInt)]
+            count: i64,
+        }
+        diesel::sql_query(format!("SELECT count(*) FROM {from}"))
+            .get_result::<Count>(&mut self.db())
+            .unwrap()
+            .count
+    }
+
+    /// Works on events and jobs until none is due.
+    pub async fn work(&self) {
+        loop {
+            let events = worker::handle_due_events(&self.state).await.unwrap();
+            let jobs = worker::handle_due_jobs(&self.state).await.unwrap();
+            if events + jobs == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Lets Stripe deliver everything that it has to say, and works on it. Every delivery has to be accepted.
+    pub async fn settle(&self) -> Vec<Attempt> {
+        let attempts = self.stripe.deliver_all().await;
+        for attempt in &attempts {
+            assert_eq!(
+                attempt.status,
+                Some(200),
+                "{} was not accepted",
+                attempt.event_type
+            );
+        }
+        self.work().await;
+        attempts
+    }
+
+    /// Sends a body of the test's making, signed like Stripe's.
+    pub async fn stripe_event(&self, event: &Value) -> super::Reply {
+        let body = event.to_string();
+        let header = super::sign_stripe(
+            STRIPE_WEBHOOK_SECRET,
+            chrono::Utc::now().timestamp(),
+            body.as_bytes(),
+        );
+        let client = self.anon();
+        let request = client
+            .request(reqwest::Method::POST, "/v1/webhooks/stripe")
+            .header("stripe-signature", header);
+        client
+            .send(
+                request
+                    .header("content-type", "application/json")
+                    .body(body),
+            )
+            .await
+    }
+
+    /// Ends the test: works off what is left, and holds what has to be true after each of them.
+    pub async fn finish(mut self) {
+        self.work().await;
+        assert_eq!(
+            self.count("jobs WHERE status <> 'done'"),
+            0,
+            "a job is left"
+        );
+        assert_eq!(
+            self.count("webhook_events WHERE status IN ('received', 'dead')"),
+            0,
+            "an event is left"
+        );
+        let derived = "(SELECT user_id, course_id FROM user_course_access)";
+        let live = "(SELECT user_id, course_id FROM access_grants WHERE ended_at IS NULL)";
+        let differences = format!(
+            "(({derived} EXCEPT {live}) UNION ALL ({live} EXCEPT {derived})) AS difference"
+        );
+        assert_eq!(
+            self.count(&differences),
+            0,
+            "user_course_access is not the live grants"
+        );
+        assert_eq!(
+            self.count("purchases WHERE refunded_in_cents > price_paid_in_cents"),
+            0,
+            "more refunded than paid"
+        );
+        self.stop().await;
+    }
+
+    /// Ends a test that leaves work behind on purpose and has said so with its own assertions.
+    pub async fn finish_with_work_left(mut self) {
+        self.stop().await;
+    }
+
+    async fn stop(&mut self) {
+        self.finished = true;
+        for server in &self.servers {
+            server.stop(false).await;
+        }
+    }
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        assert!(
+            self.finished || std::thread::panicking(),
+            "end the test with app.finish().await"
+        );
+    }
+}

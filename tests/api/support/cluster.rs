@@ -1,0 +1,151 @@
+//! One Postgres for the whole run, one template database with the migrations, one clone of it for each test.
+
+use std::collections::hash_map::DefaultHasher;
+use std::fs;
+use std::hash::{Hash, Hasher};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use lectern::db;
+use lectern::dev::postgres::{Cluster, ClusterOptions, ephemeral_data_dir};
+use uuid::Uuid;
+
+/// The server of the run: that of `DATABASE_URL`, or an embedded one that ends with this process.
+struct Server {
+    /// Up to and without the database's name.
+    base: String,
+    /// Behind the database's name.
+    query: String,
+    _cluster: Option<Cluster>,
+}
+
+impl Server {
+    fn url(&self, database: &str) -> String {
+        format!("{}/{database}{}", self.base, self.query)
+    }
+
+    fn connect(&self, database: &str) -> PgConnection {
+        PgConnection::establish(&self.url(database)).expect("the test server answers")
+    }
+}
+
+fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER.get_or_init(|| {
+        let given = std::env::var("DATABASE_URL")
+            .ok()
+            .filter(|url| !url.is_empty());
+        let cluster = given.is_none().then(|| {
+            let options = ClusterOptions {
+                data_dir: ephemeral_data_dir().unwrap(),
+                durable: false,
+                ephemeral: true,
+            };
+            Cluster::start(&options, &mut |line| eprintln!("{line}")).unwrap()
+        });
+        let url = given.unwrap_or_else(|| cluster.as_ref().unwrap().url("postgres"));
+        let (address, query) = url
+            .split_once('?')
+            .map_or((url.as_str(), String::new()), |(address, query)| {
+                (address, format!("?{query}"))
+            });
+        let (base, _) = address
+            .rsplit_once('/')
+            .expect("a database URL names a database");
+        Server {
+            base: base.to_owned(),
+            query,
+            _cluster: cluster,
+        }
+    })
+}
+
+/// The migrated database that tests are cloned from; made once for each state of `migrations/`.
+fn template() -> &'static str {
+    static TEMPLATE: OnceLock<String> = OnceLock::new();
+    TEMPLATE.get_or_init(|| {
+        let server = server();
+        let name = format!("lectern_template_{:016x}", migrations_hash());
+        let mut admin = server.connect("postgres");
+        admin
+            .batch_execute("SELECT pg_advisory_lock(6013)")
+            .unwrap();
+        let exists = diesel::sql_query(format!("SELECT FROM pg_database WHERE datname = '{name}'"));
+        if exists.execute(&mut admin).unwrap() == 0 {
+            let draft = format!("lectern_draft_{}", Uuid::new_v4().simple());
+            admin
+                .batch_execute(&format!("CREATE DATABASE {draft}"))
+                .unwrap();
+            db::migrate_up(&mut server.connect(&draft)).unwrap();
+            admin
+                .batch_execute(&format!("ALTER DATABASE {draft} RENAME TO {name}"))
+                .unwrap();
+        }
+        admin
+            .batch_execute("SELECT pg_advisory_unlock(6013)")
+            .unwrap();
+        name
+    })
+}
+
+fn migrations_hash() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut folders: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    folders.sort();
+    for folder in folders {
+        folder.file_name().hash(&mut hasher);
+        fs::read(folder.join("up.sql")).unwrap().hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// A database of its own for one test, removed when it is dropped.
+pub struct Database {
+    name: String,
+}
+
+impl Database {
+    /// A clone of the template.
+    pub fn create() -> Self {
+        let (server, template) = (server(), template());
+        let name = format!("lectern_test_{}", Uuid::new_v4().simple());
+        let create = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY");
+        server.connect("postgres").batch_execute(&create).unwrap();
+        Self { name }
+    }
+
+    /// An empty one, without the migrations.
+    pub fn create_empty() -> Self {
+        let name = format!("lectern_test_{}", Uuid::new_v4().simple());
+        server()
+            .connect("postgres")
+            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .unwrap();
+        Self { name }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        server().url(&self.name)
+    }
+
+    /// A connection beside the application's.
+    pub fn connect(&self) -> PgConnection {
+        server().connect(&self.name)
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        if let Err(error) = server().connect("postgres").batch_execute(&drop) {
+            eprintln!("a test's database stays behind: {error}");
+        }
+    }
+}
