@@ -148,6 +148,7 @@ fn complete(operation: &mut Operation) {
     if secured {
         codes.extend([
             Code::Unauthenticated,
+            Code::AccountDeleted,
             Code::SessionPending,
             Code::IdentityProviderUnavailable,
         ]);

@@ -3,7 +3,7 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::handlers::{
-    checkout, course, course_section, health, lesson, problem, product, purchase, quote, user,
+    admin, checkout, course, health, lesson, problem, product, purchase, quote, user,
     user_course_access, user_lesson_complete,
 };
 use crate::webhooks::receive;
@@ -29,24 +29,24 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(course::player)
         .service(lesson::watch)
         // Run the store
-        .service(course::admin_list)
-        .service(course::admin_create)
-        .service(course::admin_show)
-        .service(course::admin_update)
-        .service(course::admin_delete)
-        .service(course_section::admin_create)
-        .service(course_section::admin_show)
-        .service(course_section::admin_update)
-        .service(course_section::admin_delete)
-        .service(lesson::admin_create)
-        .service(lesson::admin_show)
-        .service(lesson::admin_update)
-        .service(lesson::admin_delete)
-        .service(product::admin_list)
-        .service(product::admin_create)
-        .service(product::admin_show)
-        .service(product::admin_update)
-        .service(product::admin_delete)
+        .service(admin::course::list)
+        .service(admin::course::create)
+        .service(admin::course::show)
+        .service(admin::course::update)
+        .service(admin::course::delete)
+        .service(admin::course_section::create)
+        .service(admin::course_section::show)
+        .service(admin::course_section::update)
+        .service(admin::course_section::delete)
+        .service(admin::lesson::create)
+        .service(admin::lesson::show)
+        .service(admin::lesson::update)
+        .service(admin::lesson::delete)
+        .service(admin::product::list)
+        .service(admin::product::create)
+        .service(admin::product::show)
+        .service(admin::product::update)
+        .service(admin::product::delete)
         // Machines
         .service(receive::stripe)
         .service(receive::clerk)

@@ -1,13 +1,12 @@
 //! A handler's signature is its permission: [`CurrentUser`], [`MaybeUser`] or [`Admin`].
 
-use std::future::Future;
-use std::pin::Pin;
-
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
+use futures_util::future::{LocalBoxFuture, Shared};
 use uuid::Uuid;
 
+use super::gate;
 use super::token::TokenError;
 use crate::app::AppState;
 use crate::domain::enums::UserRole;
@@ -54,19 +53,14 @@ pub struct MaybeUser(pub Option<CurrentUser>);
 #[derive(Debug, Clone)]
 pub struct Admin(pub CurrentUser);
 
-type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+type Extraction<T> = Shared<LocalBoxFuture<'static, Result<T, Problem>>>;
 
 impl FromRequest for CurrentUser {
     type Error = Problem;
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move {
-            authenticate(&request)
-                .await?
-                .ok_or_else(|| Problem::new(Code::Unauthenticated))
-        })
+        gate::close(request, signed_in(request.clone()))
     }
 }
 
@@ -75,8 +69,11 @@ impl FromRequest for MaybeUser {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        Box::pin(async move { authenticate(&request).await.map(Self) })
+        let caller = request.clone();
+        gate::close(
+            request,
+            async move { authenticate(&caller).await.map(Self) },
+        )
     }
 }
 
@@ -84,9 +81,9 @@ impl FromRequest for Admin {
     type Error = Problem;
     type Future = Extraction<Self>;
 
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let user = CurrentUser::from_request(request, payload);
-        Box::pin(async move {
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let user = signed_in(request.clone());
+        gate::close(request, async move {
             let user = user.await?;
             if user.is_admin() {
                 Ok(Self(user))
@@ -95,6 +92,12 @@ impl FromRequest for Admin {
             }
         })
     }
+}
+
+async fn signed_in(request: HttpRequest) -> Result<CurrentUser, Problem> {
+    authenticate(&request)
+        .await?
+        .ok_or_else(|| Problem::new(Code::Unauthenticated))
 }
 
 /// The person behind the `Authorization` header, provisioned on first sight; `None` without the header.

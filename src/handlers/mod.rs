@@ -1,8 +1,8 @@
 //! Endpoints, one file for each entity: what comes in, what goes out, and one door to the database in between.
 
+pub mod admin;
 pub mod checkout;
 pub mod course;
-pub mod course_section;
 pub mod health;
 pub mod lesson;
 pub mod problem;

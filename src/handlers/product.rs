@@ -1,30 +1,19 @@
 //! Products: the public catalogue, and the owner's side of it.
 
-use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
-use chrono::{DateTime, Utc};
-use diesel::PgConnection;
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{created, no_content, private, public};
+use super::public;
 use crate::app::AppState;
-use crate::auth::extractors::Admin;
 use crate::domain::enums::{LessonStatus, ProductStatus};
-use crate::domain::image_url::ImageUrl;
-use crate::domain::money::PriceInCents;
-use crate::domain::text::{Description, Name};
 use crate::domain::time::Timestamp;
-use crate::http::json::{Json, MergePatch};
-use crate::http::page::{Page, PageQuery, default_limit, place};
-use crate::http::patch;
+use crate::http::page::{Page, default_limit, place};
 use crate::http::query::Query;
-use crate::problem::{FieldError, Problem};
-use crate::repositories::product::{
-    self, AdminProduct, CatalogueOrder, NewProduct, OutlineLine, ProductChanges, ProductRow,
-};
-use crate::repositories::{course, course_product};
+use crate::problem::Problem;
+use crate::repositories::product::{self, CatalogueOrder, OutlineLine, ProductRow};
 
 /// A product as everybody sees it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -48,7 +37,8 @@ pub struct Product {
 }
 
 impl Product {
-    fn new(row: ProductRow, currency: &str) -> Self {
+    /// A row with the currency of its price.
+    pub fn new(row: ProductRow, currency: &str) -> Self {
         Self {
             id: row.id,
             name: row.name,
@@ -293,266 +283,4 @@ pub async fn show(
         product: Product::new(row, state.config.currency.as_str()),
         courses: nest(lines),
     }))
-}
-
-/// A product as the owner sees it.
-#[derive(Debug, Serialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct OwnedProduct {
-    #[serde(flatten)]
-    pub product: Product,
-    /// Its courses, those that are not deleted.
-    pub course_ids: Vec<Uuid>,
-    pub course_count: usize,
-    /// Distinct people who bought or claimed it.
-    pub customer_count: i64,
-    /// When it was deleted; null while it is not.
-    #[schema(required = true)]
-    pub deleted_at: Option<Timestamp>,
-}
-
-impl OwnedProduct {
-    fn new(found: AdminProduct, currency: &str) -> Self {
-        Self {
-            course_count: found.course_ids.len(),
-            course_ids: found.course_ids,
-            customer_count: found.customer_count,
-            deleted_at: found.product.deleted_at.map(Timestamp),
-            product: Product::new(found.product, currency),
-        }
-    }
-}
-
-/// A product to be.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct CreateProduct {
-    #[garde(dive)]
-    name: Name,
-    #[garde(dive)]
-    description: Description,
-    #[garde(dive)]
-    image_url: ImageUrl,
-    #[garde(dive)]
-    price_in_cents: PriceInCents,
-    /// `private` unless said otherwise.
-    #[garde(skip)]
-    #[serde(default = "private_status")]
-    #[schema(default = "private")]
-    status: ProductStatus,
-    /// At least one course, each once.
-    #[garde(length(min = 1, max = 100))]
-    #[schema(min_items = 1, max_items = 100)]
-    course_ids: Vec<Uuid>,
-}
-
-const fn private_status() -> ProductStatus {
-    ProductStatus::Private
-}
-
-/// A change of a product: an absent field keeps its value; none can be null.
-#[derive(Debug, Deserialize, Validate, ToSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct UpdateProduct {
-    #[garde(dive)]
-    #[serde(default, deserialize_with = "patch::set")]
-    #[schema(nullable = false)]
-    name: Option<Name>,
-    #[garde(dive)]
-    #[serde(default, deserialize_with = "patch::set")]
-    #[schema(nullable = false)]
-    description: Option<Description>,
-    #[garde(dive)]
-    #[serde(default, deserialize_with = "patch::set")]
-    #[schema(nullable = false)]
-    image_url: Option<ImageUrl>,
-    #[garde(dive)]
-    #[serde(default, deserialize_with = "patch::set")]
-    #[schema(nullable = false)]
-    price_in_cents: Option<PriceInCents>,
-    #[garde(skip)]
-    #[serde(default, deserialize_with = "patch::set")]
-    #[schema(nullable = false)]
-    status: Option<ProductStatus>,
-    /// The whole new list. Buyers keep the courses that they bought.
-    #[garde(inner(length(min = 1, max = 100)))]
-    #[serde(default, deserialize_with = "patch::set")]
-    #[schema(nullable = false, min_items = 1, max_items = 100)]
-    course_ids: Option<Vec<Uuid>>,
-}
-
-/// List products
-#[utoipa::path(
-    tag = "Admin: products", operation_id = "adminListProducts", params(PageQuery), security(("session" = [])),
-    responses((status = 200, description = "A page of the products that are not deleted, newest first.", body = Page<OwnedProduct>), (status = 400, description = "invalid-cursor"))
-)]
-#[get("/v1/admin/products")]
-pub async fn admin_list(
-    request: HttpRequest,
-    _: Admin,
-    state: web::Data<AppState>,
-    Query(query): Query<PageQuery>,
-) -> Result<HttpResponse, Problem> {
-    const SORT: &str = "-createdAt";
-    let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
-    let rows = state
-        .db
-        .read(move |conn| {
-            Ok(product::admin_page(
-                conn,
-                after,
-                i64::from(query.limit) + 1,
-            )?)
-        })
-        .await?;
-    let key = |row: &AdminProduct| (row.product.created_at, row.product.id);
-    let currency = state.config.currency.as_str();
-    let page = Page::new(rows, query.limit, SORT, key, |row| {
-        OwnedProduct::new(row, currency)
-    })?;
-    Ok(page.to_response(&request, super::PRIVATE_CACHE))
-}
-
-/// Create a product
-#[utoipa::path(
-    tag = "Admin: products", operation_id = "adminCreateProduct", security(("session" = [])), request_body = CreateProduct,
-    responses((status = 201, description = "The new product.", body = OwnedProduct, headers(("Location" = String, description = "Its address."))))
-)]
-#[post("/v1/admin/products")]
-pub async fn admin_create(
-    _: Admin,
-    state: web::Data<AppState>,
-    Json(input): Json<CreateProduct>,
-) -> Result<HttpResponse, Problem> {
-    let new = NewProduct {
-        name: input.name.into(),
-        description: input.description.into(),
-        image_url: input.image_url.into(),
-        price_in_cents: input.price_in_cents.into(),
-        status: input.status,
-    };
-    let found = state
-        .db
-        .transaction(move |conn| {
-            check_courses(conn, &input.course_ids)?;
-            let id = product::insert(conn, &new)?;
-            course_product::replace(conn, id, &input.course_ids)?;
-            Ok(product::admin_find(conn, id)?)
-        })
-        .await?;
-    let location = format!("/v1/admin/products/{}", found.product.id);
-    Ok(created(
-        &location,
-        &OwnedProduct::new(found, state.config.currency.as_str()),
-    ))
-}
-
-/// Show a product to its owner
-#[utoipa::path(
-    tag = "Admin: products", operation_id = "adminGetProduct", params(("id" = Uuid, Path, description = "The product.")), security(("session" = [])),
-    responses((status = 200, description = "The product, also a deleted one.", body = OwnedProduct))
-)]
-#[get("/v1/admin/products/{id}")]
-pub async fn admin_show(
-    _: Admin,
-    state: web::Data<AppState>,
-    id: web::Path<Uuid>,
-) -> Result<HttpResponse, Problem> {
-    let found = state
-        .db
-        .read(move |conn| Ok(product::admin_find(conn, *id)?))
-        .await?;
-    Ok(private(&OwnedProduct::new(
-        found,
-        state.config.currency.as_str(),
-    )))
-}
-
-/// Change a product
-#[utoipa::path(
-    tag = "Admin: products", operation_id = "adminUpdateProduct", params(("id" = Uuid, Path, description = "The product.")), security(("session" = [])),
-    request_body(content((UpdateProduct = "application/merge-patch+json"), (UpdateProduct = "application/json"))),
-    responses((status = 200, description = "The product as it is now.", body = OwnedProduct))
-)]
-#[patch("/v1/admin/products/{id}")]
-pub async fn admin_update(
-    _: Admin,
-    state: web::Data<AppState>,
-    id: web::Path<Uuid>,
-    MergePatch(input): MergePatch<UpdateProduct>,
-) -> Result<HttpResponse, Problem> {
-    let changes = ProductChanges {
-        name: input.name.map(Into::into),
-        description: input.description.map(Into::into),
-        image_url: input.image_url.map(Into::into),
-        price_in_cents: input.price_in_cents.map(Into::into),
-        status: input.status,
-    };
-    let found = state
-        .db
-        .transaction(move |conn| {
-            product::update(conn, *id, &changes)?;
-            if let Some(course_ids) = &input.course_ids {
-                check_courses(conn, course_ids)?;
-                course_product::replace(conn, *id, course_ids)?;
-            }
-            Ok(product::admin_find(conn, *id)?)
-        })
-        .await?;
-    Ok(private(&OwnedProduct::new(
-        found,
-        state.config.currency.as_str(),
-    )))
-}
-
-/// Delete a product
-///
-/// It leaves the catalogue; open checkouts are still fulfilled, buyers keep what they bought.
-#[utoipa::path(
-    tag = "Admin: products", operation_id = "adminDeleteProduct", params(("id" = Uuid, Path, description = "The product.")), security(("session" = [])),
-    responses((status = 204, description = "It is deleted."))
-)]
-#[delete("/v1/admin/products/{id}")]
-pub async fn admin_delete(
-    _: Admin,
-    state: web::Data<AppState>,
-    id: web::Path<Uuid>,
-) -> Result<HttpResponse, Problem> {
-    state
-        .db
-        .read(move |conn| Ok(product::soft_delete(conn, *id)?))
-        .await?;
-    Ok(no_content())
-}
-
-/// Every course once, there, and not deleted before the transaction ends.
-fn check_courses(conn: &mut PgConnection, course_ids: &[Uuid]) -> Result<(), Problem> {
-    let live = course::lock_live(conn, course_ids)?;
-    let errors: Vec<_> = course_ids
-        .iter()
-        .enumerate()
-        .filter_map(|(index, id)| {
-            let pointer = format!("/courseIds/{index}");
-            if !live.contains(id) {
-                Some(FieldError::at(
-                    pointer,
-                    "unknown-course",
-                    "there is no such course",
-                ))
-            } else if course_ids.iter().take(index).any(|earlier| earlier == id) {
-                Some(FieldError::at(
-                    pointer,
-                    "repeated",
-                    "is in the list already",
-                ))
-            } else {
-                None
-            }
-        })
-        .collect();
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Problem::invalid(errors))
-    }
 }

@@ -7,9 +7,10 @@ use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use garde::Validate;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
+use crate::auth::gate;
 use crate::problem::{Code, FieldError, Problem};
 
 /// The most that a JSON body may weigh, in bytes.
@@ -72,7 +73,9 @@ fn read(
         && !request.headers().contains_key(header::CONTENT_ENCODING);
     let body = accepted.then(|| web::Payload::from_request(request, payload).into_inner());
     let length = content_length(request);
+    let gate = gate::pass(request);
     async move {
+        gate.await?;
         let Some(body) = body else {
             return Err(Problem::new(Code::UnsupportedMediaType));
         };
@@ -100,6 +103,15 @@ fn content_length(request: &HttpRequest) -> Option<usize> {
 }
 
 fn parse<T: DeserializeOwned + Validate<Context = ()>>(body: &[u8]) -> Result<T, Problem> {
+    // serde would take an array for a struct without names.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        serde_json::from_slice::<IgnoredAny>(body).map_err(|error| syntax_fault(&error))?;
+        return Err(Problem::invalid(vec![FieldError::at(
+            "",
+            "invalid-type",
+            "must be a JSON object",
+        )]));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value: T =
         serde_path_to_error::deserialize(&mut json).map_err(|error| shape_fault(&error))?;
@@ -108,7 +120,7 @@ fn parse<T: DeserializeOwned + Validate<Context = ()>>(body: &[u8]) -> Result<T,
         let errors = report.iter().map(|(path, error)| {
             FieldError::at(
                 camel_case_pointer(&path.to_string()),
-                "out-of-range",
+                "invalid-value",
                 error.message(),
             )
         });
@@ -171,12 +183,16 @@ pub fn field_error(
     } else if message.starts_with("invalid type: null") {
         make(parent.to_owned(), "null", "must not be null".to_owned())
     } else {
-        make(parent.to_owned(), "invalid-type", message.to_owned())
+        make(
+            parent.to_owned(),
+            "invalid-type",
+            message.replace("expected i32", "expected an integer"),
+        )
     }
 }
 
 /// serde's path as a JSON Pointer (RFC 6901).
-fn pointer(path: &serde_path_to_error::Path) -> String {
+pub fn pointer(path: &serde_path_to_error::Path) -> String {
     use serde_path_to_error::Segment;
     let mut pointer = String::new();
     for segment in path {

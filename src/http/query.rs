@@ -1,13 +1,15 @@
 //! The extractor of query strings: an unknown, repeated or malformed parameter is named in a 422.
 
-use std::future::{Ready, ready};
-
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use garde::Validate;
 use serde::de::DeserializeOwned;
+use url::form_urlencoded;
 
-use super::json::field_error;
+use super::json::{field_error, pointer};
+use crate::auth::gate;
 use crate::problem::{FieldError, Problem};
 
 /// Query parameters that were parsed and checked.
@@ -15,10 +17,16 @@ pub struct Query<T>(pub T);
 
 impl<T: DeserializeOwned + Validate<Context = ()>> FromRequest for Query<T> {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(parse(request.query_string()).map(Self))
+        let query = request.query_string().to_owned();
+        let gate = gate::pass(request);
+        async move {
+            gate.await?;
+            parse(&query).map(Self)
+        }
+        .boxed_local()
     }
 }
 
@@ -26,22 +34,24 @@ fn parse<T: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<T,
     let parameter = |name: String, code, detail| {
         FieldError::parameter(name.trim_start_matches('/'), code, detail)
     };
-    let value = web::Query::<T>::from_query(query).map_err(|error| {
-        let message = match &error {
-            actix_web::error::QueryPayloadError::Deserialize(error) => error.to_string(),
-            _ => "cannot be read".to_owned(),
-        };
-        Problem::invalid(vec![field_error(&message, "", parameter)])
+    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+    let value: T = serde_path_to_error::deserialize(pairs).map_err(|error| {
+        let place = pointer(error.path());
+        Problem::invalid(vec![field_error(
+            &error.inner().to_string(),
+            &place,
+            parameter,
+        )])
     })?;
-    value.0.validate().map_err(|report| {
-        let errors = report.iter();
-        Problem::invalid(
-            errors
-                .map(|(path, error)| {
-                    parameter(path.to_string(), "out-of-range", error.message().to_owned())
-                })
-                .collect(),
-        )
+    value.validate().map_err(|report| {
+        let errors = report.iter().map(|(path, error)| {
+            parameter(
+                path.to_string(),
+                "invalid-value",
+                error.message().to_owned(),
+            )
+        });
+        Problem::invalid(errors.collect())
     })?;
-    Ok(value.into_inner())
+    Ok(value)
 }

@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use super::course::OwnedSectionWithLessons;
 use super::lesson::OwnedLesson;
-use super::{created, no_content, private};
 use crate::app::AppState;
 use crate::auth::extractors::Admin;
 use crate::domain::enums::CourseSectionStatus;
 use crate::domain::text::Name;
 use crate::domain::time::Timestamp;
+use crate::handlers::{created, no_content, private};
 use crate::http::json::{Json, MergePatch};
 use crate::http::patch;
 use crate::problem::Problem;
@@ -93,7 +93,7 @@ pub struct UpdateSection {
     responses((status = 201, description = "The new section.", body = OwnedSection, headers(("Location" = String, description = "Its address."))))
 )]
 #[post("/v1/admin/courses/{id}/sections")]
-pub async fn admin_create(
+pub async fn create(
     _: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
@@ -127,7 +127,7 @@ pub async fn admin_create(
     responses((status = 200, description = "The section with its lessons.", body = OwnedSectionWithLessons))
 )]
 #[get("/v1/admin/sections/{id}")]
-pub async fn admin_show(
+pub async fn show(
     _: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
@@ -157,7 +157,7 @@ pub async fn admin_show(
     responses((status = 200, description = "The section as it is now.", body = OwnedSection))
 )]
 #[patch("/v1/admin/sections/{id}")]
-pub async fn admin_update(
+pub async fn update(
     _: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
@@ -186,7 +186,7 @@ pub async fn admin_update(
     responses((status = 204, description = "It is deleted."))
 )]
 #[delete("/v1/admin/sections/{id}")]
-pub async fn admin_delete(
+pub async fn delete(
     _: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,

@@ -1,0 +1,43 @@
+//! Who first, what second.
+//!
+//! Actix runs the extractors of a handler side by side. Those that look at what was sent wait here for the verdict on
+//! who sent it, so that a stranger gets 401 or 403 whatever the rest of the request looks like.
+
+use std::future::Future;
+
+use actix_web::{HttpMessage, HttpRequest};
+use futures_util::FutureExt;
+use futures_util::future::{LocalBoxFuture, Shared};
+
+use crate::problem::Problem;
+
+type Verdict = Shared<LocalBoxFuture<'static, Result<(), Problem>>>;
+
+/// Runs an authentication, and lets the extractors after it in the handler's signature wait for its verdict.
+pub fn close<T: Clone + 'static>(
+    request: &HttpRequest,
+    authentication: impl Future<Output = Result<T, Problem>> + 'static,
+) -> Shared<LocalBoxFuture<'static, Result<T, Problem>>> {
+    let authentication = authentication.boxed_local().shared();
+    let verdict: Verdict = authentication
+        .clone()
+        .map(|result| result.map(drop))
+        .boxed_local()
+        .shared();
+    request.extensions_mut().insert(verdict);
+    authentication
+}
+
+/// Waits for the verdict; passes at once where nobody is asked who they are.
+///
+/// # Errors
+/// The refusal.
+pub fn pass(request: &HttpRequest) -> impl Future<Output = Result<(), Problem>> + 'static {
+    let verdict = request.extensions().get::<Verdict>().cloned();
+    async move {
+        match verdict {
+            Some(verdict) => verdict.await,
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Courses, for the owner.
+
+use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
+use chrono::{DateTime, Utc};
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::course_section::OwnedSection;
+use super::lesson::OwnedLesson;
+use crate::app::AppState;
+use crate::auth::extractors::Admin;
+use crate::domain::text::{Description, Name};
+use crate::domain::time::Timestamp;
+use crate::handlers::{created, no_content, private};
+use crate::http::json::{Json, MergePatch};
+use crate::http::page::{Page, PageQuery, place};
+use crate::http::patch;
+use crate::http::query::Query;
+use crate::problem::{Code, Problem};
+use crate::repositories::course::{self, AdminCourse, CourseChanges, NewCourse};
+use crate::repositories::{course_product, course_section, lesson};
+
+/// A course as the owner sees it. Counts leave out what is deleted.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnedCourse {
+    pub id: Uuid,
+    pub name: String,
+    pub description: String,
+    pub section_count: i64,
+    pub lesson_count: i64,
+    /// People who may open it.
+    pub student_count: i64,
+    /// When it was deleted; null while it is not.
+    #[schema(required = true)]
+    pub deleted_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl From<AdminCourse> for OwnedCourse {
+    fn from(found: AdminCourse) -> Self {
+        Self {
+            id: found.course.id,
+            name: found.course.name,
+            description: found.course.description,
+            section_count: found.section_count,
+            lesson_count: found.lesson_count,
+            student_count: found.student_count,
+            deleted_at: found.course.deleted_at.map(Timestamp),
+            created_at: found.course.created_at.into(),
+            updated_at: found.course.updated_at.into(),
+        }
+    }
+}
+
+/// A course with its sections and lessons, private ones too.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnedCourseDetail {
+    #[serde(flatten)]
+    pub course: OwnedCourse,
+    pub sections: Vec<OwnedSectionWithLessons>,
+}
+
+/// A section with its lessons.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnedSectionWithLessons {
+    #[serde(flatten)]
+    pub section: OwnedSection,
+    pub lessons: Vec<OwnedLesson>,
+}
+
+/// A course to be.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateCourse {
+    #[garde(dive)]
+    name: Name,
+    #[garde(dive)]
+    description: Description,
+}
+
+/// A change of a course: an absent field keeps its value; none can be null.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpdateCourse {
+    #[garde(dive)]
+    #[serde(default, deserialize_with = "patch::set")]
+    #[schema(nullable = false)]
+    name: Option<Name>,
+    #[garde(dive)]
+    #[serde(default, deserialize_with = "patch::set")]
+    #[schema(nullable = false)]
+    description: Option<Description>,
+}
+
+/// List courses
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminListCourses", params(PageQuery), security(("session" = [])),
+    responses((status = 200, description = "A page of the courses that are not deleted, newest first.", body = Page<OwnedCourse>), (status = 400, description = "invalid-cursor"))
+)]
+#[get("/v1/admin/courses")]
+pub async fn list(
+    request: HttpRequest,
+    _: Admin,
+    state: web::Data<AppState>,
+    Query(query): Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    const SORT: &str = "-createdAt";
+    let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
+    let rows = state
+        .db
+        .read(move |conn| Ok(course::admin_page(conn, after, i64::from(query.limit) + 1)?))
+        .await?;
+    let key = |row: &AdminCourse| (row.course.created_at, row.course.id);
+    Ok(Page::new(rows, query.limit, SORT, key, OwnedCourse::from)?
+        .to_response(&request, crate::handlers::PRIVATE_CACHE))
+}
+
+/// Create a course
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminCreateCourse", security(("session" = [])), request_body = CreateCourse,
+    responses((status = 201, description = "The new course.", body = OwnedCourse, headers(("Location" = String, description = "Its address."))))
+)]
+#[post("/v1/admin/courses")]
+pub async fn create(
+    _: Admin,
+    state: web::Data<AppState>,
+    Json(input): Json<CreateCourse>,
+) -> Result<HttpResponse, Problem> {
+    let new = NewCourse {
+        name: input.name.into(),
+        description: input.description.into(),
+    };
+    let course = state
+        .db
+        .transaction(move |conn| {
+            let id = course::insert(conn, &new)?;
+            Ok(OwnedCourse::from(course::admin_find(conn, id)?))
+        })
+        .await?;
+    Ok(created(
+        &format!("/v1/admin/courses/{}", course.id),
+        &course,
+    ))
+}
+
+/// Show a course to its owner
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminGetCourse", params(("id" = Uuid, Path, description = "The course.")), security(("session" = [])),
+    responses((status = 200, description = "The course, also a deleted one, with its sections and lessons.", body = OwnedCourseDetail))
+)]
+#[get("/v1/admin/courses/{id}")]
+pub async fn show(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let detail = state
+        .db
+        .read(move |conn| {
+            let course = OwnedCourse::from(course::admin_find(conn, *id)?);
+            let sections = course_section::of_course(conn, *id)?;
+            let mut lessons = lesson::of_course(conn, *id)?;
+            let sections = (0..)
+                .zip(sections)
+                .map(|(order, section)| OwnedSectionWithLessons {
+                    lessons: (0..)
+                        .zip(lessons.extract_if(.., |lesson| lesson.section_id == section.id))
+                        .map(|(order, lesson)| OwnedLesson::new(lesson, order))
+                        .collect(),
+                    section: OwnedSection::new(section, order),
+                });
+            Ok(OwnedCourseDetail {
+                course,
+                sections: sections.collect(),
+            })
+        })
+        .await?;
+    Ok(private(&detail))
+}
+
+/// Change a course
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminUpdateCourse", params(("id" = Uuid, Path, description = "The course.")), security(("session" = [])),
+    request_body(content((UpdateCourse = "application/merge-patch+json"), (UpdateCourse = "application/json"))),
+    responses((status = 200, description = "The course as it is now.", body = OwnedCourse))
+)]
+#[patch("/v1/admin/courses/{id}")]
+pub async fn update(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+    MergePatch(input): MergePatch<UpdateCourse>,
+) -> Result<HttpResponse, Problem> {
+    let changes = CourseChanges {
+        name: input.name.map(Into::into),
+        description: input.description.map(Into::into),
+    };
+    let course = state
+        .db
+        .transaction(move |conn| {
+            course::update(conn, *id, &changes)?;
+            Ok(OwnedCourse::from(course::admin_find(conn, *id)?))
+        })
+        .await?;
+    Ok(private(&course))
+}
+
+/// Delete a course
+///
+/// Refused while a product that is not deleted holds it: its buyers would pay for nothing.
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminDeleteCourse", params(("id" = Uuid, Path, description = "The course.")), security(("session" = [])),
+    responses((status = 204, description = "It is deleted."), (status = 409, description = "course-in-use"))
+)]
+#[delete("/v1/admin/courses/{id}")]
+pub async fn delete(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    state
+        .db
+        .transaction(move |conn| {
+            course::lock(conn, *id)?;
+            let products = course_product::product_names_of_course(conn, *id)?;
+            if !products.is_empty() {
+                let detail = format!("The course is in these products: {}. Take it out of them, or delete them, first.", products.join(", "));
+                return Err(Problem::new(Code::CourseInUse).detail(detail));
+            }
+            Ok(course::soft_delete(conn, *id)?)
+        })
+        .await?;
+    Ok(no_content())
+}

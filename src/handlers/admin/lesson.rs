@@ -1,0 +1,245 @@
+//! Lessons, for the owner.
+
+use actix_web::{HttpResponse, delete, get, patch, post, web};
+use diesel::PgConnection;
+use garde::Validate;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::app::AppState;
+use crate::auth::extractors::Admin;
+use crate::domain::enums::LessonStatus;
+use crate::domain::text::{Description, Name};
+use crate::domain::time::Timestamp;
+use crate::domain::video_id::YoutubeVideoId;
+use crate::handlers::{created, no_content, private};
+use crate::http::json::{Json, MergePatch};
+use crate::http::patch;
+use crate::problem::{FieldError, Problem};
+use crate::repositories::course_section;
+use crate::repositories::lesson::{self, LessonChanges, LessonRow, NewLesson};
+
+/// A lesson as the owner sees it.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OwnedLesson {
+    pub id: Uuid,
+    pub section_id: Uuid,
+    pub name: String,
+    #[schema(required = true)]
+    pub description: Option<String>,
+    #[schema(pattern = "^[A-Za-z0-9_-]{11}$", example = "dQw4w9WgXcQ")]
+    pub youtube_video_id: String,
+    pub status: LessonStatus,
+    /// Its place among the section's lessons, from 0, without gaps.
+    #[schema(minimum = 0)]
+    pub order: i64,
+    /// When it was deleted; null while it is not.
+    #[schema(required = true)]
+    pub deleted_at: Option<Timestamp>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+impl OwnedLesson {
+    /// A lesson with its place among the live ones.
+    pub fn new(row: LessonRow, order: i64) -> Self {
+        Self {
+            id: row.id,
+            section_id: row.section_id,
+            name: row.name,
+            description: row.description,
+            youtube_video_id: row.youtube_video_id,
+            status: row.status,
+            order,
+            deleted_at: row.deleted_at.map(Timestamp),
+            created_at: row.created_at.into(),
+            updated_at: row.updated_at.into(),
+        }
+    }
+
+    fn placed(conn: &mut PgConnection, row: LessonRow) -> Result<Self, Problem> {
+        let order = lesson::position(conn, &row)?;
+        Ok(Self::new(row, order))
+    }
+}
+
+/// A lesson to be. It comes after the others of its section.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CreateLesson {
+    #[garde(dive)]
+    name: Name,
+    #[garde(dive)]
+    #[serde(default)]
+    description: Option<Description>,
+    #[garde(dive)]
+    youtube_video_id: YoutubeVideoId,
+    /// `private` unless said otherwise.
+    #[garde(skip)]
+    #[serde(default = "private_status")]
+    #[schema(default = "private")]
+    status: LessonStatus,
+}
+
+const fn private_status() -> LessonStatus {
+    LessonStatus::Private
+}
+
+/// A change of a lesson: an absent field keeps its value; only the description can be null.
+#[derive(Debug, Deserialize, Validate, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct UpdateLesson {
+    #[garde(dive)]
+    #[serde(default, deserialize_with = "patch::set")]
+    #[schema(nullable = false)]
+    name: Option<Name>,
+    #[garde(dive)]
+    #[serde(default, deserialize_with = "patch::set_or_clear")]
+    #[schema(value_type = Option<Description>)]
+    description: Option<Option<Description>>,
+    #[garde(dive)]
+    #[serde(default, deserialize_with = "patch::set")]
+    #[schema(nullable = false)]
+    youtube_video_id: Option<YoutubeVideoId>,
+    #[garde(skip)]
+    #[serde(default, deserialize_with = "patch::set")]
+    #[schema(nullable = false)]
+    status: Option<LessonStatus>,
+    /// Moves the lesson to the end of another section.
+    #[garde(skip)]
+    #[serde(default, deserialize_with = "patch::set")]
+    #[schema(nullable = false)]
+    section_id: Option<Uuid>,
+}
+
+/// Add a lesson to a section
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminCreateLesson", params(("id" = Uuid, Path, description = "The section.")), security(("session" = [])), request_body = CreateLesson,
+    responses((status = 201, description = "The new lesson.", body = OwnedLesson, headers(("Location" = String, description = "Its address."))))
+)]
+#[post("/v1/admin/sections/{id}/lessons")]
+pub async fn create(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+    Json(input): Json<CreateLesson>,
+) -> Result<HttpResponse, Problem> {
+    let lesson = state
+        .db
+        .transaction(move |conn| {
+            let section = course_section::lock(conn, *id)?;
+            let new = NewLesson {
+                name: input.name.into(),
+                description: input.description.map(Into::into),
+                youtube_video_id: input.youtube_video_id.into(),
+                order: lesson::next_order(conn, section.id)?,
+                status: input.status,
+                section_id: section.id,
+            };
+            let row = lesson::insert(conn, &new)?;
+            OwnedLesson::placed(conn, row)
+        })
+        .await?;
+    Ok(created(
+        &format!("/v1/admin/lessons/{}", lesson.id),
+        &lesson,
+    ))
+}
+
+/// Show a lesson to its owner
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminGetLesson", params(("id" = Uuid, Path, description = "The lesson.")), security(("session" = [])),
+    responses((status = 200, description = "The lesson.", body = OwnedLesson))
+)]
+#[get("/v1/admin/lessons/{id}")]
+pub async fn show(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let lesson = state
+        .db
+        .read(move |conn| {
+            let row = lesson::find(conn, *id)?;
+            OwnedLesson::placed(conn, row)
+        })
+        .await?;
+    Ok(private(&lesson))
+}
+
+/// Change or move a lesson
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminUpdateLesson", params(("id" = Uuid, Path, description = "The lesson.")), security(("session" = [])),
+    request_body(content((UpdateLesson = "application/merge-patch+json"), (UpdateLesson = "application/json"))),
+    responses((status = 200, description = "The lesson as it is now.", body = OwnedLesson))
+)]
+#[patch("/v1/admin/lessons/{id}")]
+pub async fn update(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+    MergePatch(input): MergePatch<UpdateLesson>,
+) -> Result<HttpResponse, Problem> {
+    let lesson = state
+        .db
+        .transaction(move |conn| {
+            let mut changes = LessonChanges {
+                name: input.name.map(Into::into),
+                description: input
+                    .description
+                    .map(|description| description.map(Into::into)),
+                youtube_video_id: input.youtube_video_id.map(Into::into),
+                status: input.status,
+                section_id: None,
+                order: None,
+            };
+            if let Some(target) = input.section_id
+                && lesson::find(conn, *id)?.section_id != target
+            {
+                changes.order = Some(end_of_section(conn, target)?);
+                changes.section_id = Some(target);
+            }
+            let row = lesson::update(conn, *id, &changes)?;
+            OwnedLesson::placed(conn, row)
+        })
+        .await?;
+    Ok(private(&lesson))
+}
+
+/// Locks the section to which a lesson moves and says which place is free there.
+fn end_of_section(conn: &mut PgConnection, section_id: Uuid) -> Result<i32, Problem> {
+    let unknown = || {
+        Problem::invalid(vec![FieldError::at(
+            "/sectionId",
+            "unknown-section",
+            "there is no such section",
+        )])
+    };
+    let section = course_section::lock(conn, section_id).map_err(|error| match error {
+        diesel::NotFound => unknown(),
+        error => error.into(),
+    })?;
+    Ok(lesson::next_order(conn, section.id)?)
+}
+
+/// Delete a lesson
+///
+/// Learners' ticks are kept.
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminDeleteLesson", params(("id" = Uuid, Path, description = "The lesson.")), security(("session" = [])),
+    responses((status = 204, description = "It is deleted."))
+)]
+#[delete("/v1/admin/lessons/{id}")]
+pub async fn delete(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    state
+        .db
+        .transaction(move |conn| Ok(lesson::soft_delete(conn, *id)?))
+        .await?;
+    Ok(no_content())
+}
