@@ -3,8 +3,8 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::handlers::{
-    admin, checkout, course, health, lesson, problem, product, purchase, quote, user,
-    user_course_access, user_lesson_complete,
+    admin, checkout, country_discount, course, health, lesson, problem, product, purchase, quote,
+    user, user_course_access, user_lesson_complete,
 };
 use crate::webhooks::receive;
 
@@ -15,6 +15,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(product::catalogue)
         .service(product::show)
         .service(quote::show)
+        .service(country_discount::show)
         .service(purchase::claim)
         .service(checkout::create)
         .service(checkout::show)
@@ -47,6 +48,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(admin::product::show)
         .service(admin::product::update)
         .service(admin::product::delete)
+        .service(admin::country_discount::show)
+        .service(admin::country_discount::replace)
         // Machines
         .service(receive::stripe)
         .service(receive::clerk)

@@ -99,6 +99,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Discounts by purchasing power. A tier is the countries of one percentage; the key holds each country to one tier.
+    country_discounts (country) {
+        /// ISO 3166-1 alpha-2.
+        country -> Text,
+        percent_off -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     course_products (product_id, course_id) {
         product_id -> Uuid,
         course_id -> Uuid,
@@ -314,6 +325,7 @@ diesel::joinable!(user_lesson_complete -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     access_grants,
     checkouts,
+    country_discounts,
     course_products,
     course_sections,
     courses,

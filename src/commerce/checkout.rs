@@ -6,7 +6,7 @@ use diesel::PgConnection;
 use uuid::Uuid;
 
 use super::fulfil;
-use super::offer::{Discount, Offer, ProductDetails};
+use super::offer::{Offer, ProductDetails};
 use crate::app::AppState;
 use crate::domain::enums::{CheckoutStatus, CheckoutUiMode};
 use crate::domain::money::Currency;
@@ -33,6 +33,8 @@ pub struct Order {
     pub product_id: Uuid,
     pub ui_mode: CheckoutUiMode,
     pub return_url: String,
+    /// Whose discount applies, ISO 3166-1 alpha-2.
+    pub country: Option<String>,
     /// What the buyer was shown.
     pub expected_total_in_cents: Option<i32>,
 }
@@ -68,7 +70,7 @@ fn begin(
 ) -> Result<CheckoutRow, Problem> {
     // One buyer's orders come one after the other: of two clicks, the second finds the checkout of the first.
     let buyer = user::lock(conn, buyer.id)?;
-    let offer = Offer::read(conn, order.product_id, Discount::default(), currency)?;
+    let offer = Offer::read(conn, order.product_id, order.country.clone(), currency)?;
     let total = offer.price.total_in_cents;
     if offer.price.subtotal_in_cents == 0 {
         return Err(Problem::new(Code::ProductFree));
@@ -94,7 +96,7 @@ fn begin(
         if live.status == CheckoutStatus::Processing || is_same_offer(&live, &offer, order) {
             return Ok(live);
         }
-        set_aside(conn, &live)?;
+        set_aside(conn, live.id)?;
     }
     Ok(checkout::insert(conn, &freeze(&buyer, offer, order)?)?)
 }
@@ -111,19 +113,17 @@ fn is_same_offer(live: &CheckoutRow, offer: &Offer, order: &Order) -> bool {
         && live.course_ids.iter().flatten().eq(&offer.course_ids)
 }
 
-/// Gives up a checkout for a newer one. Should it be paid all the same, it is fulfilled.
-fn set_aside(conn: &mut PgConnection, live: &CheckoutRow) -> Result<(), Problem> {
-    let facts = SessionFacts {
-        status: Some(CheckoutStatus::Canceled),
-        ..SessionFacts::default()
-    };
-    checkout::record(conn, live.id, &facts)?;
-    Ok(jobs::enqueue(
-        conn,
-        &Job::ExpireCheckout {
-            checkout_id: live.id,
-        },
-    )?)
+/// Gives up a checkout that was not paid. Should it be paid all the same, it is fulfilled.
+fn set_aside(conn: &mut PgConnection, id: Uuid) -> Result<(), Problem> {
+    if checkout::lock(conn, id)?.status.is_live() {
+        let facts = SessionFacts {
+            status: Some(CheckoutStatus::Canceled),
+            ..SessionFacts::default()
+        };
+        checkout::record(conn, id, &facts)?;
+        jobs::enqueue(conn, &Job::ExpireCheckout { checkout_id: id })?;
+    }
+    Ok(())
 }
 
 fn freeze(buyer: &UserRow, offer: Offer, order: &Order) -> Result<NewCheckout, Problem> {
@@ -161,32 +161,49 @@ async fn create_at_stripe(state: &AppState, id: Uuid) -> Result<CheckoutWithPurc
     if row.status != CheckoutStatus::Creating {
         return Ok((row, purchase_id));
     }
-    match state
+    let total = i64::from(row.total_in_cents);
+    let session = match state
         .stripe
         .create_checkout_session(&new_session(row)?)
         .await
     {
-        Ok(session) => {
-            fulfil::settle(state, id, session).await?;
-            state
-                .db
-                .read(move |conn| Ok(checkout::find(conn, id)?))
-                .await
-        }
+        Ok(session) => session,
         Err(refused @ StripeError::Refused { .. }) => {
             // Asking again would be refused again: the buyer's next attempt starts afresh.
-            let facts = SessionFacts {
-                status: Some(CheckoutStatus::Failed),
-                ..SessionFacts::default()
-            };
-            state
-                .db
-                .transaction(move |conn| Ok(checkout::record(conn, id, &facts)?))
-                .await?;
-            Err(refused.into())
+            state.db.transaction(move |conn| fail(conn, id)).await?;
+            return Err(refused.into());
         }
-        Err(error) => Err(error.into()),
+        Err(error) => return Err(error.into()),
+    };
+    let as_offered = session.amount_total.is_none_or(|amount| amount == total);
+    fulfil::settle(state, id, session).await?;
+    if !as_offered {
+        // Nobody is charged another amount than they were shown.
+        state
+            .db
+            .transaction(move |conn| set_aside(conn, id))
+            .await?;
+        state.outbox_waiting.notify_one();
+        return Err(Problem::internal(format_args!(
+            "checkout {id}: Stripe's total is not the offer's"
+        )));
     }
+    state
+        .db
+        .read(move |conn| Ok(checkout::find(conn, id)?))
+        .await
+}
+
+/// Ends a checkout for which Stripe opens no session.
+fn fail(conn: &mut PgConnection, id: Uuid) -> Result<(), Problem> {
+    if checkout::lock(conn, id)?.status == CheckoutStatus::Creating {
+        let facts = SessionFacts {
+            status: Some(CheckoutStatus::Failed),
+            ..SessionFacts::default()
+        };
+        checkout::record(conn, id, &facts)?;
+    }
+    Ok(())
 }
 
 /// The parameters of a session, all of them from the frozen row, so that a repetition says the same.
@@ -198,7 +215,8 @@ fn new_session(row: CheckoutRow) -> Result<NewSession, Problem> {
         name: details.name,
         description: details.description,
         image_url: details.image_url,
-        total_in_cents: row.total_in_cents,
+        subtotal_in_cents: row.subtotal_in_cents,
+        percent_off: row.percent_off,
         currency: row.currency.parse().map_err(Problem::internal)?,
         ui_mode: row.ui_mode,
         return_url: row

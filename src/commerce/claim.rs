@@ -3,7 +3,7 @@
 use diesel::PgConnection;
 use uuid::Uuid;
 
-use super::offer::{Discount, Offer};
+use super::offer::Offer;
 use crate::domain::money::Currency;
 use crate::problem::{Code, Problem};
 use crate::repositories::purchase::{self, NewPurchase};
@@ -20,7 +20,7 @@ pub fn claim(
     currency: &Currency,
 ) -> Result<Uuid, Problem> {
     user::lock(conn, user_id)?;
-    let offer = Offer::read(conn, product_id, Discount::default(), currency)?;
+    let offer = Offer::read(conn, product_id, None, currency)?;
     if offer.price.subtotal_in_cents > 0 {
         return Err(Problem::new(Code::ProductNotFree));
     }

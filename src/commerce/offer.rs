@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use crate::domain::money::{Currency, percent_of};
 use crate::problem::Problem;
-use crate::repositories::course_product;
 use crate::repositories::product::{self, ProductRow};
+use crate::repositories::{country_discount, course_product};
 
 /// A public product at its price for one buyer.
 #[derive(Debug, Clone)]
@@ -46,17 +46,35 @@ pub struct ProductDetails {
     pub image_url: String,
 }
 
+impl Discount {
+    /// The discount of a country; none where there is none, or where the country is not known.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn of_country(conn: &mut PgConnection, country: Option<String>) -> Result<Self, Problem> {
+        let Some(country) = country else {
+            return Ok(Self::default());
+        };
+        let percent_off = country_discount::percent_off(conn, &country)?;
+        Ok(percent_off.map_or_else(Self::default, |percent_off| Self {
+            percent_off,
+            country: Some(country),
+        }))
+    }
+}
+
 impl Offer {
-    /// Reads the offer of a product that is on sale.
+    /// Reads the offer of a product that is on sale, at the price that holds in a country.
     ///
     /// # Errors
     /// 404 for a product that is private, deleted or not there.
     pub fn read(
         conn: &mut PgConnection,
         product_id: Uuid,
-        discount: Discount,
+        country: Option<String>,
         currency: &Currency,
     ) -> Result<Self, Problem> {
+        let discount = Discount::of_country(conn, country)?;
         let product = product::find_on_sale(conn, product_id)?;
         let course_ids = course_product::course_ids(conn, product_id)?;
         let discount_in_cents = percent_of(product.price_in_cents, discount.percent_off);

@@ -1,5 +1,6 @@
 //! Values that are valid by construction or checked by one extractor: ids, enums, money, text, time.
 
+pub mod country;
 pub mod cursor;
 pub mod enums;
 pub mod image_url;

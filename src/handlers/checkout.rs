@@ -15,6 +15,7 @@ use crate::auth::extractors::CurrentUser;
 use crate::commerce::checkout::{self as commerce, Order};
 use crate::domain::enums::{CheckoutStatus, CheckoutUiMode};
 use crate::domain::time::Timestamp;
+use crate::http::country;
 use crate::http::json::Json;
 use crate::http::prefer;
 use crate::problem::Problem;
@@ -113,6 +114,7 @@ pub struct CreateCheckoutSession {
 )]
 #[post("/v1/checkout/sessions")]
 pub async fn create(
+    request: HttpRequest,
     user: CurrentUser,
     state: web::Data<AppState>,
     Json(input): Json<CreateCheckoutSession>,
@@ -123,6 +125,7 @@ pub async fn create(
         product_id: input.product_id,
         ui_mode: input.ui_mode,
         return_url: input.return_url,
+        country: country::of(&request, &state.config),
         expected_total_in_cents: input.expected_total_in_cents,
     };
     let session = CheckoutSession::from(commerce::open(&state, user.row, order).await?);

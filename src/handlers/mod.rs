@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod checkout;
+pub mod country_discount;
 pub mod course;
 pub mod health;
 pub mod lesson;

@@ -1,6 +1,6 @@
 //! What a product costs the caller now.
 
-use actix_web::{HttpResponse, get, web};
+use actix_web::{HttpRequest, HttpResponse, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -8,7 +8,8 @@ use uuid::Uuid;
 use super::{Named, private};
 use crate::app::AppState;
 use crate::auth::extractors::MaybeUser;
-use crate::commerce::offer::{Discount, Offer, Price};
+use crate::commerce::offer::{Offer, Price};
+use crate::http::country;
 use crate::problem::Problem;
 use crate::repositories::{purchase, user_course_access};
 
@@ -61,15 +62,17 @@ impl Quote {
 )]
 #[get("/v1/products/{id}/quote")]
 pub async fn show(
+    request: HttpRequest,
     MaybeUser(user): MaybeUser,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let currency = state.config.currency.clone();
+    let country = country::of(&request, &state.config);
     let quote = state
         .db
         .read(move |conn| {
-            let offer = Offer::read(conn, *id, Discount::default(), &currency)?;
+            let offer = Offer::read(conn, *id, country, &currency)?;
             let Some(user) = user else {
                 return Ok(Quote::new(&offer.price, false, Vec::new()));
             };

@@ -1,5 +1,6 @@
 //! What every handler shares: bodies, queries, pages, problems, request ids.
 
+pub mod country;
 pub mod json;
 pub mod methods;
 pub mod page;

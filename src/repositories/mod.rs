@@ -2,6 +2,7 @@
 
 pub mod access_grant;
 pub mod checkout;
+pub mod country_discount;
 pub mod course;
 pub mod course_product;
 pub mod course_section;

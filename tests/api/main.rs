@@ -12,4 +12,5 @@
 )]
 
 mod checkout;
+mod country_discount;
 mod support;
