@@ -10,7 +10,7 @@ use crate::app::AppState;
 use crate::config::{Config, ConfigErrors};
 use crate::domain::enums::UserRole;
 use crate::repositories::user;
-use crate::{db, openapi, server, telemetry};
+use crate::{db, openapi, server, telemetry, tls};
 
 /// The backend of a course store.
 #[derive(Parser)]
@@ -147,6 +147,8 @@ fn config() -> Result<Config, ConfigErrors> {
 fn serve(migrate: bool, with_jobs: bool) -> anyhow::Result<()> {
     let config = config()?;
     telemetry::init(config.log_format);
+    // Read again when the server is built; here so that nothing is migrated by a start that cannot succeed.
+    config.tls.as_ref().map(tls::server_config).transpose()?;
     let mut conn = db::connect(&config.database_url)?;
     if migrate {
         let applied = db::migrate_up(&mut conn)?;

@@ -61,11 +61,11 @@ pub async fn run(
     with_jobs: bool,
     extra: Extra,
 ) -> anyhow::Result<()> {
+    // Built first: when that fails, no worker has begun anything.
+    let server = serve(listener, state.clone(), extra)?;
     let (stop, stopped) = watch::channel(false);
-    let worker = with_jobs.then(|| tokio::spawn(worker::run(state.clone(), stopped)));
-    let served = serve(listener, state, extra)?
-        .await
-        .context("the server broke");
+    let worker = with_jobs.then(|| tokio::spawn(worker::run(state, stopped)));
+    let served = server.await.context("the server broke");
     stop.send_replace(true);
     if let Some(worker) = worker {
         worker.await.context("the worker broke")?;
