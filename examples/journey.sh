@@ -203,6 +203,9 @@ say 'reads the outline, in which private parts do not appear'
 get "/v1/products/$PRODUCT/quote"
 expect 200 '.totalInCents == 4900 and .discountInCents == 0 and .currency == "usd" and .owned == false and .overlap == []'
 say 'asks for the price'
+get /v1/pricing/discount --header 'CF-IPCountry: IN' --header 'X-Forwarded-For: 103.21.244.1'
+expect 200 '.country == null and .percentOff == 0'
+say 'and gets no discount for claiming to be elsewhere'
 get "/v1/courses/$COURSE/lessons/$PREVIEW"
 expect 200 '.youtubeVideoId == "aqz-KE-bpKQ" and .canComplete == false and .nextLesson.id == env.LESSON'
 say 'watches the preview'
