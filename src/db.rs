@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel::r2d2::{ConnectionManager, Pool, PooledConnection};
+use diesel::r2d2::{ConnectionManager, Pool, PooledConnection, R2D2Connection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
-use crate::problem::{Problem, database_unavailable};
+use crate::problem::{Code, Problem, database_unavailable};
 
 /// Everything under `migrations/`, compiled in.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
@@ -66,7 +66,15 @@ impl Db {
         let span = tracing::Span::current();
         let task = tokio::task::spawn_blocking(move || {
             let _span = span.entered();
-            let result = connection(&pool).and_then(|mut conn| work(&mut conn));
+            let result = connection(&pool).and_then(|mut conn| {
+                work(&mut conn).map_err(|problem| match problem.code() {
+                    // Diesel gives some of a dead connection's failures other names, such as an unknown type.
+                    Code::Internal if conn.is_broken() => {
+                        database_unavailable(&"the connection broke")
+                    }
+                    _ => problem,
+                })
+            });
             drop(permit);
             result
         });

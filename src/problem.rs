@@ -79,6 +79,8 @@ codes! {
         "The checkout has been paid, has expired or was canceled, so this can no longer be done to it.";
     CourseInUse = 409, "course-in-use", "Course is in use",
         "The course belongs to products that are not deleted. Take it out of them, or delete them, first.";
+    ParentDeleted = 409, "parent-deleted", "Parent is deleted",
+        "What should be restored belongs to something that is deleted itself, or holds it. Restore that first.";
     Conflict = 409, "conflict", "Conflict",
         "The request contradicts what is stored, often because somebody else changed it at the same moment. Read it again and repeat.";
     PayloadTooLarge = 413, "payload-too-large", "Body too large",

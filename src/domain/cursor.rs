@@ -2,11 +2,37 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Datelike, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// The place after which the next page starts. `sort` names the order, so that a cursor of one order is refused by another.
+/// A column that lists are ordered by.
+pub trait SortKey: Serialize + DeserializeOwned {
+    /// Whether the database could hold the value at all; a forged cursor may name one that it could not.
+    fn is_storable(&self) -> bool;
+}
+
+impl SortKey for String {
+    fn is_storable(&self) -> bool {
+        !self.contains('\0')
+    }
+}
+
+impl SortKey for i32 {
+    fn is_storable(&self) -> bool {
+        true
+    }
+}
+
+impl SortKey for DateTime<Utc> {
+    fn is_storable(&self) -> bool {
+        (0..=9999).contains(&self.year())
+    }
+}
+
+/// The place after which the next page starts. `sort` names the list and its order, so that a cursor of one is
+/// refused by another.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cursor<K> {
@@ -18,7 +44,7 @@ pub struct Cursor<K> {
     pub id: Uuid,
 }
 
-impl<K: Serialize + DeserializeOwned> Cursor<K> {
+impl<K: SortKey> Cursor<K> {
     /// As it goes out.
     ///
     /// # Errors
@@ -32,6 +58,6 @@ impl<K: Serialize + DeserializeOwned> Cursor<K> {
         let json = URL_SAFE_NO_PAD.decode(text).ok()?;
         serde_json::from_slice(&json)
             .ok()
-            .filter(|cursor: &Self| cursor.sort == sort)
+            .filter(|cursor: &Self| cursor.sort == sort && cursor.key.is_storable())
     }
 }

@@ -6,7 +6,8 @@ use diesel::deserialize::{self, FromSql, FromSqlRow};
 use diesel::expression::AsExpression;
 use diesel::pg::{Pg, PgValue};
 use diesel::serialize::{self, IsNull, Output, ToSql};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use crate::schema::sql_types;
@@ -15,8 +16,8 @@ macro_rules! pg_enum {
     ($(#[$doc:meta])* $name:ident: $sql_type:ident { $($variant:ident = $label:literal),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
-            AsExpression, FromSqlRow,
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ToSchema, AsExpression,
+            FromSqlRow,
         )]
         #[diesel(sql_type = sql_types::$sql_type)]
         pub enum $name {
@@ -28,6 +29,16 @@ macro_rules! pg_enum {
             pub const fn label(self) -> &'static str {
                 match self {
                     $(Self::$variant => $label),+
+                }
+            }
+        }
+
+        // Derived, it would take {"label": null} too, and call null a fault of syntax.
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                match String::deserialize(deserializer)?.as_str() {
+                    $($label => Ok(Self::$variant),)+
+                    other => Err(D::Error::unknown_variant(other, &[$($label),+])),
                 }
             }
         }

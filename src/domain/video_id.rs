@@ -22,9 +22,14 @@ impl YoutubeVideoId {
             .filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let host = url.host_str()?;
         let mut path = url.path_segments()?;
-        match host.trim_start_matches("www.").trim_start_matches("m.") {
-            "youtu.be" => path.next().map(str::to_owned),
-            "youtube.com" | "youtube-nocookie.com" => match path.next()? {
+        match host {
+            "youtu.be" | "www.youtu.be" => path.next().map(str::to_owned),
+            "youtube.com"
+            | "www.youtube.com"
+            | "m.youtube.com"
+            | "music.youtube.com"
+            | "youtube-nocookie.com"
+            | "www.youtube-nocookie.com" => match path.next()? {
                 "watch" => url
                     .query_pairs()
                     .find(|(key, _)| key == "v")

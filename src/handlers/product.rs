@@ -150,19 +150,20 @@ pub enum CatalogueSort {
 }
 
 impl CatalogueSort {
-    const fn as_str(self) -> &'static str {
+    /// The list and its order, as cursors name it.
+    const fn place(self) -> &'static str {
         match self {
-            Self::Name => "name",
-            Self::NameDescending => "-name",
-            Self::CreatedAt => "createdAt",
-            Self::CreatedAtDescending => "-createdAt",
-            Self::Price => "priceInCents",
-            Self::PriceDescending => "-priceInCents",
+            Self::Name => "products name",
+            Self::NameDescending => "products -name",
+            Self::CreatedAt => "products createdAt",
+            Self::CreatedAtDescending => "products -createdAt",
+            Self::Price => "products priceInCents",
+            Self::PriceDescending => "products -priceInCents",
         }
     }
 
     fn after(self, cursor: Option<&str>) -> Result<CatalogueOrder, Problem> {
-        let sort = self.as_str();
+        let sort = self.place();
         Ok(match self {
             Self::Name => CatalogueOrder::Name(place(cursor, sort)?),
             Self::NameDescending => CatalogueOrder::NameDescending(place(cursor, sort)?),
@@ -184,21 +185,21 @@ impl CatalogueSort {
             Self::Name | Self::NameDescending => Page::new(
                 rows,
                 limit,
-                self.as_str(),
+                self.place(),
                 |row| (row.name.clone(), row.id),
                 present,
             ),
             Self::CreatedAt | Self::CreatedAtDescending => Page::new(
                 rows,
                 limit,
-                self.as_str(),
+                self.place(),
                 |row| (row.created_at, row.id),
                 present,
             ),
             Self::Price | Self::PriceDescending => Page::new(
                 rows,
                 limit,
-                self.as_str(),
+                self.place(),
                 |row| (row.price_in_cents, row.id),
                 present,
             ),

@@ -178,7 +178,7 @@ pub async fn mine(
     state: web::Data<AppState>,
     Query(query): Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    const SORT: &str = "-createdAt";
+    const SORT: &str = "me/purchases -createdAt";
     let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
     let limit = i64::from(query.limit) + 1;
     let rows = state

@@ -65,7 +65,7 @@ pub async fn my_courses(
     state: web::Data<AppState>,
     Query(query): Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    const SORT: &str = "name";
+    const SORT: &str = "me/courses name";
     let after = place::<String>(query.cursor.as_deref(), SORT)?;
     let limit = i64::from(query.limit) + 1;
     let rows = state

@@ -8,7 +8,6 @@ use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use garde::Validate;
 use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::error::Category;
 
 use crate::auth::gate;
 use crate::problem::{Code, FieldError, Problem};
@@ -103,19 +102,18 @@ fn content_length(request: &HttpRequest) -> Option<usize> {
 }
 
 fn parse<T: DeserializeOwned + Validate<Context = ()>>(body: &[u8]) -> Result<T, Problem> {
-    // serde would take an array for a struct without names.
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        serde_json::from_slice::<IgnoredAny>(body).map_err(|error| syntax_fault(&error))?;
-        return Err(Problem::invalid(vec![FieldError::at(
-            "",
-            "invalid-type",
-            "must be a JSON object",
-        )]));
+    let text = std::str::from_utf8(body)
+        .map_err(|_| Problem::new(Code::MalformedRequest).detail("The body is not UTF-8."))?;
+    // serde would read a list as a struct, field by field, and calls some wrong values syntax errors: what is
+    // valid JSON is settled here.
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| syntax_fault(&error))?;
+    if !text.trim_start().starts_with('{') {
+        let fault = FieldError::at("", "invalid-type", "must be an object");
+        return Err(Problem::invalid(vec![fault]));
     }
-    let mut json = serde_json::Deserializer::from_slice(body);
+    let mut json = serde_json::Deserializer::from_str(text);
     let value: T =
         serde_path_to_error::deserialize(&mut json).map_err(|error| shape_fault(&error))?;
-    json.end().map_err(|error| syntax_fault(&error))?;
     value.validate().map_err(|report| {
         let errors = report.iter().map(|(path, error)| {
             FieldError::at(
@@ -139,12 +137,8 @@ fn syntax_fault(error: &serde_json::Error) -> Problem {
 }
 
 fn shape_fault(error: &serde_path_to_error::Error<serde_json::Error>) -> Problem {
-    let cause = error.inner();
-    if cause.classify() != Category::Data {
-        return syntax_fault(cause);
-    }
     Problem::invalid(vec![field_error(
-        &cause.to_string(),
+        &error.inner().to_string(),
         &pointer(error.path()),
         FieldError::at,
     )])

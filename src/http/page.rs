@@ -3,13 +3,12 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse};
 use garde::Validate;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::domain::cursor::Cursor;
+use crate::domain::cursor::{Cursor, SortKey};
 use crate::problem::{Code, Problem};
 
 /// Which page of a list in its one order.
@@ -48,7 +47,7 @@ impl<T: Serialize> Page<T> {
     ///
     /// # Errors
     /// When a sort key cannot be written as JSON.
-    pub fn new<R, K: Serialize + DeserializeOwned>(
+    pub fn new<R, K: SortKey>(
         mut rows: Vec<R>,
         limit: u8,
         sort: &str,
@@ -75,6 +74,14 @@ impl<T: Serialize> Page<T> {
         })
     }
 
+    /// A list that is always shown whole.
+    pub const fn whole(data: Vec<T>) -> Self {
+        Self {
+            data,
+            next_cursor: None,
+        }
+    }
+
     /// 200 with the page, and a `Link` to the next one: the same address with another cursor.
     pub fn to_response(&self, request: &HttpRequest, cache_control: &'static str) -> HttpResponse {
         let mut response = HttpResponse::Ok();
@@ -99,10 +106,7 @@ impl<T: Serialize> Page<T> {
 ///
 /// # Errors
 /// 400 `invalid-cursor` for one that was not made by this list in this order.
-pub fn place<K: Serialize + DeserializeOwned>(
-    cursor: Option<&str>,
-    sort: &str,
-) -> Result<Option<Cursor<K>>, Problem> {
+pub fn place<K: SortKey>(cursor: Option<&str>, sort: &str) -> Result<Option<Cursor<K>>, Problem> {
     cursor
         .map(|text| Cursor::decode(text, sort).ok_or_else(|| Problem::new(Code::InvalidCursor)))
         .transpose()

@@ -11,6 +11,22 @@
     reason = "a test that meets the unexpected has to fail on the spot"
 )]
 
+mod bad_input;
 mod checkout;
+mod checkout_status;
+mod claim;
 mod country_discount;
+mod course;
+mod course_section;
+mod fulfilment;
+mod laws;
+mod lesson;
+mod order;
+mod product;
+mod product_admin;
+mod progress;
+mod purchase;
+mod restore;
 mod support;
+mod user;
+mod webhooks;

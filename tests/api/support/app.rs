@@ -140,6 +140,11 @@ impl TestApp {
         Client::new(&self.url, Some(token.to_owned()), "")
     }
 
+    /// Somebody who calls another server, with that one's key.
+    pub fn with_address(&self, base: &str, key: &str) -> Client {
+        Client::new(base, Some(key.to_owned()), "")
+    }
+
     /// A learner, by a short name.
     pub fn learner(&self, name: &str) -> Client {
         let (person, _) = self.clerk.add_person(name).unwrap();
@@ -165,6 +170,16 @@ impl TestApp {
     /// A connection to look behind the API, for what it does not show.
     pub fn db(&self) -> PgConnection {
         self.database.connect()
+    }
+
+    /// Takes the database away, until [`Self::restore_database`].
+    pub fn cut_database(&self) {
+        self.database.set_reachable(false);
+    }
+
+    /// Brings the database back.
+    pub fn restore_database(&self) {
+        self.database.set_reachable(true);
     }
 
     /// Counts rows: `app.count("purchases")`, `app.count("jobs WHERE status = 'pending'")`.

@@ -135,6 +135,23 @@ impl Database {
         server().url(&self.name)
     }
 
+    /// Ends every connection and allows no new one, as if the server were down; or takes that back.
+    pub fn set_reachable(&self, reachable: bool) {
+        let name = &self.name;
+        let mut admin = server().connect("postgres");
+        admin
+            .batch_execute(&format!(
+                "ALTER DATABASE {name} ALLOW_CONNECTIONS {reachable}"
+            ))
+            .unwrap();
+        if !reachable {
+            let cut = format!(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+            );
+            admin.batch_execute(&cut).unwrap();
+        }
+    }
+
     /// A connection beside the application's.
     pub fn connect(&self) -> PgConnection {
         server().connect(&self.name)

@@ -1,8 +1,10 @@
 //! The harness: a store of its own for each test, people who use it, and stand-ins for the outside world.
 
 pub mod app;
+pub mod buying;
 mod client;
 pub mod cluster;
+pub mod lists;
 pub mod shop;
 
 pub use app::TestApp;

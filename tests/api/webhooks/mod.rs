@@ -1,0 +1,4 @@
+//! What Stripe and Clerk send.
+
+mod clerk;
+mod stripe;
