@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use diesel::Connection;
 
 use crate::app::AppState;
 use crate::config::{Config, ConfigErrors};
+use crate::db::Actor;
 use crate::domain::enums::UserRole;
 use crate::repositories::user;
-use crate::{db, openapi, server, telemetry, tls};
+use crate::tls::{self, TlsError};
+use crate::{db, openapi, server, telemetry};
 
 /// The backend of a course store.
 #[derive(Parser)]
@@ -116,7 +119,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{}", explain(&error));
-            if error.is::<ConfigErrors>() {
+            if error.is::<ConfigErrors>() || error.is::<TlsError>() {
                 ExitCode::from(USAGE)
             } else {
                 ExitCode::FAILURE
@@ -240,7 +243,21 @@ fn set_role(command: &Users) -> anyhow::Result<()> {
         Users::Promote { clerk_user_id } => (clerk_user_id, UserRole::Admin),
         Users::Demote { clerk_user_id } => (clerk_user_id, UserRole::User),
     };
-    let found = user::set_role(&mut connect()?, id, role);
+    let operator = Actor {
+        user_id: None,
+        request_id: "command line".to_owned(),
+    };
+    let mut conn = connect()?;
+    let pending = db::pending_migrations(&mut conn)?;
+    anyhow::ensure!(
+        pending.is_empty(),
+        "migrations are pending; run `lectern migrate up` first: {}",
+        pending.join(", ")
+    );
+    let found = conn.transaction(|conn| {
+        operator.answer_for(conn)?;
+        user::set_role(conn, id, role)
+    });
     let user = found.map_err(|error| match error {
         diesel::NotFound => anyhow::anyhow!("{id} was deleted; a deleted person has no role"),
         error => error.into(),

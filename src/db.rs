@@ -10,6 +10,7 @@ use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
+use uuid::Uuid;
 
 use crate::problem::{Code, Problem, database_unavailable};
 
@@ -92,6 +93,46 @@ impl Db {
     {
         self.read(move |conn| conn.transaction(work)).await
     }
+
+    /// A transaction that somebody answers for: what it changes is in the audit log.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn change<T, F>(&self, actor: Actor, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
+    {
+        self.transaction(move |conn| {
+            actor.answer_for(conn)?;
+            work(conn)
+        })
+        .await
+    }
+}
+
+/// Who answers for a change, for the audit log.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    /// The admin; `None` for the operator at the command line.
+    pub user_id: Option<Uuid>,
+    pub request_id: String,
+}
+
+impl Actor {
+    /// Names the actor until the transaction ends: the triggers of the audit log read it.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn answer_for(&self, conn: &mut PgConnection) -> QueryResult<()> {
+        use diesel::sql_types::Text;
+        let user_id = self.user_id.map(|id| id.to_string()).unwrap_or_default();
+        diesel::sql_query("SELECT set_config('lectern.actor_id', $1, true), set_config('lectern.request_id', $2, true)")
+            .bind::<Text, _>(user_id)
+            .bind::<Text, _>(&self.request_id)
+            .execute(conn)
+            .map(drop)
+    }
 }
 
 fn connection(
@@ -135,10 +176,10 @@ pub fn connect(url: &SecretString) -> Result<PgConnection, MigrationError> {
 /// When a migration fails; those before it stay applied.
 pub fn migrate_up(conn: &mut PgConnection) -> Result<Vec<String>, MigrationError> {
     locked(conn, |conn| {
-        let applied = conn
-            .run_pending_migrations(MIGRATIONS)
+        let names = pending_migrations(conn)?;
+        conn.run_pending_migrations(MIGRATIONS)
             .map_err(MigrationError::Migrate)?;
-        Ok(applied.iter().map(ToString::to_string).collect())
+        Ok(names)
     })
 }
 

@@ -108,6 +108,14 @@ fn tags() -> Vec<Tag> {
             "Courses, sections and lessons, for the store's owner.",
         ),
         ("Admin: products", "What is sold, for the store's owner."),
+        (
+            "Admin: sales",
+            "Purchases and the store in numbers, for the store's owner.",
+        ),
+        (
+            "Admin: people",
+            "People, roles, access given by hand, and who changed what.",
+        ),
         ("Webhooks", "Where Stripe and Clerk deliver their events."),
         ("Operation", "Health, and the explanation of errors."),
     ]

@@ -81,6 +81,10 @@ codes! {
         "The course belongs to products that are not deleted. Take it out of them, or delete them, first.";
     ParentDeleted = 409, "parent-deleted", "Parent is deleted",
         "What should be restored belongs to something that is deleted itself, or holds it. Restore that first.";
+    LastAdmin = 409, "last-admin", "Last admin",
+        "The store would be without an admin. Make somebody else an admin first.";
+    AlreadyGranted = 409, "already-granted", "Already granted",
+        "The person has been given this course by hand already.";
     Conflict = 409, "conflict", "Conflict",
         "The request contradicts what is stored, often because somebody else changed it at the same moment. Read it again and repeat.";
     PayloadTooLarge = 413, "payload-too-large", "Body too large",

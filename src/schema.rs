@@ -64,6 +64,24 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Who changed what, before and after. Written by triggers, in the transaction of the change.
+    audit_log (id) {
+        id -> Uuid,
+        /// The admin; null for the operator at the command line.
+        actor_id -> Nullable<Uuid>,
+        request_id -> Text,
+        action -> Text,
+        entity -> Text,
+        /// The row; null for a country's discount, whose key is the country.
+        entity_id -> Nullable<Uuid>,
+        before -> Nullable<Jsonb>,
+        after -> Nullable<Jsonb>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::*;
     use super::sql_types::CheckoutStatus;
     use super::sql_types::CheckoutUiMode;
@@ -308,6 +326,7 @@ diesel::table! {
 
 diesel::joinable!(access_grants -> courses (course_id));
 diesel::joinable!(access_grants -> purchases (purchase_id));
+diesel::joinable!(audit_log -> users (actor_id));
 diesel::joinable!(checkouts -> products (product_id));
 diesel::joinable!(checkouts -> users (user_id));
 diesel::joinable!(course_products -> courses (course_id));
@@ -324,6 +343,7 @@ diesel::joinable!(user_lesson_complete -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     access_grants,
+    audit_log,
     checkouts,
     country_discounts,
     course_products,

@@ -9,7 +9,9 @@ use uuid::Uuid;
 use super::gate;
 use super::token::TokenError;
 use crate::app::AppState;
+use crate::db::Actor;
 use crate::domain::enums::UserRole;
+use crate::http::request_id::RequestId;
 use crate::problem::{Code, Problem};
 use crate::repositories::user::{self, UserRow};
 
@@ -51,7 +53,11 @@ pub struct MaybeUser(pub Option<CurrentUser>);
 
 /// The store's owner, by the role in the database.
 #[derive(Debug, Clone)]
-pub struct Admin(pub CurrentUser);
+pub struct Admin {
+    pub user: CurrentUser,
+    /// What this person changes now is in the audit log under this name.
+    pub actor: Actor,
+}
 
 type Extraction<T> = Shared<LocalBoxFuture<'static, Result<T, Problem>>>;
 
@@ -83,13 +89,17 @@ impl FromRequest for Admin {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let user = signed_in(request.clone());
+        let request_id = RequestId::of_request(request);
         gate::close(request, async move {
             let user = user.await?;
-            if user.is_admin() {
-                Ok(Self(user))
-            } else {
-                Err(Problem::new(Code::Forbidden))
+            if !user.is_admin() {
+                return Err(Problem::new(Code::Forbidden));
             }
+            let actor = Actor {
+                user_id: Some(user.id()),
+                request_id,
+            };
+            Ok(Self { user, actor })
         })
     }
 }

@@ -246,6 +246,15 @@ pub async fn refresh(state: &AppState, row: &CheckoutRow) -> Result<(), Problem>
     }
 }
 
+/// Takes over where a session stands at Stripe (a job).
+///
+/// # Errors
+/// When Stripe or the database does not answer.
+pub async fn read_session(state: &AppState, id: Uuid, session_id: &str) -> Result<(), Problem> {
+    let session = state.stripe.retrieve_checkout_session(session_id).await?;
+    fulfil::settle(state, id, session).await
+}
+
 /// Closes an open checkout at the buyer's wish, at Stripe first: once this returns, nobody can pay it.
 ///
 /// # Errors

@@ -96,6 +96,7 @@ fn fulfil(
         .amount_total
         .and_then(|amount| i32::try_from(amount).ok())
         .unwrap_or(0);
+    let subtotal = row.subtotal_in_cents.max(paid);
     let same_currency = session
         .currency
         .as_ref()
@@ -115,8 +116,9 @@ fn fulfil(
             user_id: buyer.id,
             product_id: row.product_id,
             product_details: row.product_details.clone(),
-            subtotal_in_cents: row.subtotal_in_cents,
-            discount_in_cents: row.discount_in_cents,
+            // As offered, when it was paid as offered; the bill adds up in any case.
+            subtotal_in_cents: subtotal,
+            discount_in_cents: subtotal - paid,
             price_paid_in_cents: paid,
             currency: session
                 .currency

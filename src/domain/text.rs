@@ -23,6 +23,14 @@ macro_rules! text {
             }
         }
 
+        impl std::ops::Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
         impl From<$name> for String {
             fn from(text: $name) -> Self {
                 text.0
@@ -64,6 +72,16 @@ text! {
     Description, max = 10_000, lines = true, example = "From the first handler to production."
 }
 
+text! {
+    /// Why something was done: one line.
+    Reason, max = 500, lines = false, example = "Prize of the spring raffle"
+}
+
+text! {
+    /// What is searched for.
+    SearchText, max = 100, lines = false, example = "rust"
+}
+
 fn check(text: &str, max: usize, lines: bool) -> garde::Result {
     let forbidden = |c: char| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'));
     if text.is_empty() {
@@ -77,4 +95,13 @@ fn check(text: &str, max: usize, lines: bool) -> garde::Result {
     } else {
         Ok(())
     }
+}
+
+/// The `LIKE` pattern of texts that hold this one.
+pub fn contains(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
+    format!("%{escaped}%")
 }

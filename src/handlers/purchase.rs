@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::http::page::{Page, PageQuery, place};
 use crate::http::query::Query;
 use crate::problem::Problem;
-use crate::repositories::purchase::{self, PurchaseRow};
+use crate::repositories::purchase::{self, PurchaseRow, PurchaseStatus};
 
 /// A purchase, as it was made. Amounts are in the currency's smallest unit.
 #[derive(Debug, Serialize, ToSchema)]
@@ -43,15 +43,6 @@ pub struct Purchase {
     pub refunded_at: Option<Timestamp>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-}
-
-/// Where the money of a purchase is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum PurchaseStatus {
-    Paid,
-    PartiallyRefunded,
-    Refunded,
 }
 
 /// A line of the bill. The lines before the total add up to it.
@@ -88,13 +79,7 @@ impl PricingRow {
 
 impl From<PurchaseRow> for Purchase {
     fn from(row: PurchaseRow) -> Self {
-        let status = if row.refunded_at.is_some() {
-            PurchaseStatus::Refunded
-        } else if row.refunded_in_cents > 0 {
-            PurchaseStatus::PartiallyRefunded
-        } else {
-            PurchaseStatus::Paid
-        };
+        let status = row.status();
         let mut pricing_rows = vec![PricingRow::new(
             PricingRowKind::Subtotal,
             "Subtotal",

@@ -4,7 +4,7 @@ use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
 
 use super::request_id::RequestId;
 use crate::openapi::PathTable;
@@ -22,12 +22,8 @@ pub async fn render<B: MessageBody + 'static>(
     }
     let problem = response.response().extensions().get::<Problem>().cloned();
     let problem = problem.unwrap_or_else(|| Problem::from_status(status));
-    let request_id = response
-        .request()
-        .extensions()
-        .get::<RequestId>()
-        .map(|id| id.0.clone());
-    let mut rendered = problem.to_response(request_id.as_deref());
+    let request_id = RequestId::of_request(response.request());
+    let mut rendered = problem.to_response(Some(&request_id));
     keep_headers(response.headers(), rendered.headers_mut());
     Ok(response.into_response(rendered).map_into_right_body())
 }

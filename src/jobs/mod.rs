@@ -17,6 +17,11 @@ use crate::repositories::job;
 pub enum Job {
     /// Closes the Stripe session of a checkout that was given up.
     ExpireCheckout { checkout_id: Uuid },
+    /// Asks Stripe where a session stands, when an event has not said enough.
+    RefreshCheckout {
+        checkout_id: Uuid,
+        session_id: String,
+    },
     /// Fetches the receipt and the card's country of a purchase.
     RefreshPayment { purchase_id: Uuid },
 }
@@ -35,6 +40,10 @@ pub fn enqueue(conn: &mut PgConnection, job: &Job) -> QueryResult<()> {
 async fn perform(state: &AppState, job: Job) -> Result<(), Problem> {
     match job {
         Job::ExpireCheckout { checkout_id } => checkout::expire(state, checkout_id).await,
+        Job::RefreshCheckout {
+            checkout_id,
+            session_id,
+        } => checkout::read_session(state, checkout_id, &session_id).await,
         Job::RefreshPayment { purchase_id } => payment::refresh(state, purchase_id).await,
     }
 }

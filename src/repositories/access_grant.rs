@@ -1,5 +1,7 @@
 //! `access_grants`: why somebody may open a course.
 
+use chrono::{DateTime, Utc};
+use diesel::dsl::{exists, now};
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -34,5 +36,97 @@ pub fn grant_purchase(
     diesel::insert_into(access_grants::table)
         .values(grants)
         .execute(conn)
+        .map(drop)
+}
+
+/// A grant and what became of it.
+#[derive(Debug, Clone, HasQuery)]
+#[diesel(table_name = access_grants)]
+pub struct GrantRow {
+    pub id: Uuid,
+    pub course_id: Uuid,
+    pub source: AccessSource,
+    pub purchase_id: Option<Uuid>,
+    pub reason: Option<String>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub ended_because: Option<String>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Every grant that a person ever had, with the course's name; by course, oldest first.
+pub fn of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<(GrantRow, String)>> {
+    access_grants::table
+        .inner_join(courses::table)
+        .filter(access_grants::user_id.eq(user_id))
+        .order((
+            courses::name,
+            courses::id,
+            access_grants::created_at,
+            access_grants::id,
+        ))
+        .select((GrantRow::as_select(), courses::name))
+        .load(conn)
+}
+
+/// Whether access was given by hand and still holds. The person has to be locked.
+pub fn is_granted_by_hand(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    course_id: Uuid,
+) -> QueryResult<bool> {
+    let live = access_grants::table
+        .filter(
+            access_grants::user_id
+                .eq(user_id)
+                .and(access_grants::course_id.eq(course_id)),
+        )
+        .filter(
+            access_grants::source
+                .eq(AccessSource::Manual)
+                .and(access_grants::ended_at.is_null()),
+        );
+    diesel::select(exists(live)).get_result(conn)
+}
+
+/// Gives access by hand, whatever the person bought.
+pub fn grant_by_hand(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    course_id: Uuid,
+    granted_by: Uuid,
+    reason: Option<String>,
+) -> QueryResult<GrantRow> {
+    diesel::insert_into(access_grants::table)
+        .values((
+            access_grants::user_id.eq(user_id),
+            access_grants::course_id.eq(course_id),
+            access_grants::source.eq(AccessSource::Manual),
+            access_grants::granted_by.eq(granted_by),
+            access_grants::reason.eq(reason),
+        ))
+        .returning(GrantRow::as_returning())
+        .get_result(conn)
+}
+
+/// Ends a live grant that was given by hand.
+pub fn end_by_hand(conn: &mut PgConnection, user_id: Uuid, grant_id: Uuid) -> QueryResult<()> {
+    let live = access_grants::table
+        .filter(
+            access_grants::id
+                .eq(grant_id)
+                .and(access_grants::user_id.eq(user_id)),
+        )
+        .filter(
+            access_grants::source
+                .eq(AccessSource::Manual)
+                .and(access_grants::ended_at.is_null()),
+        );
+    diesel::update(live)
+        .set((
+            access_grants::ended_at.eq(now),
+            access_grants::ended_because.eq("revoked"),
+        ))
+        .returning(access_grants::id)
+        .get_result::<Uuid>(conn)
         .map(drop)
 }

@@ -3,6 +3,8 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::exists;
 use diesel::prelude::*;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
@@ -23,6 +25,8 @@ pub struct PurchaseRow {
     pub currency: String,
     pub stripe_payment_intent_id: Option<String>,
     pub receipt_url: Option<String>,
+    pub card_country: Option<String>,
+    pub flags: Vec<Option<String>>,
     pub refunded_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -116,4 +120,80 @@ pub fn record_payment(conn: &mut PgConnection, id: Uuid, facts: &PaymentFacts) -
         .set(facts)
         .execute(conn)
         .map(drop)
+}
+
+/// Which sales; `None` leaves a side open.
+#[derive(Debug, Clone, Default)]
+pub struct SalesFilter {
+    pub user_id: Option<Uuid>,
+    pub product_id: Option<Uuid>,
+    pub status: Option<PurchaseStatus>,
+    pub from: Option<DateTime<Utc>>,
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// A page of everybody's purchases, newest first.
+pub fn page(
+    conn: &mut PgConnection,
+    filter: &SalesFilter,
+    after: Option<Cursor<DateTime<Utc>>>,
+    limit: i64,
+) -> QueryResult<Vec<PurchaseRow>> {
+    let mut query = PurchaseRow::query().into_boxed();
+    if let Some(user_id) = filter.user_id {
+        query = query.filter(purchases::user_id.eq(user_id));
+    }
+    if let Some(product_id) = filter.product_id {
+        query = query.filter(purchases::product_id.eq(product_id));
+    }
+    query = match filter.status {
+        None => query,
+        Some(PurchaseStatus::Refunded) => query.filter(purchases::refunded_at.is_not_null()),
+        Some(PurchaseStatus::PartiallyRefunded) => query.filter(
+            purchases::refunded_at
+                .is_null()
+                .and(purchases::refunded_in_cents.gt(0)),
+        ),
+        Some(PurchaseStatus::Paid) => query.filter(
+            purchases::refunded_at
+                .is_null()
+                .and(purchases::refunded_in_cents.eq(0)),
+        ),
+    };
+    if let Some(from) = filter.from {
+        query = query.filter(purchases::created_at.ge(from));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(purchases::created_at.lt(to));
+    }
+    if let Some(Cursor { key, id, .. }) = after {
+        let earlier = purchases::created_at.lt(key);
+        query = query.filter(earlier.or(purchases::created_at.eq(key).and(purchases::id.lt(id))));
+    }
+    query
+        .order((purchases::created_at.desc(), purchases::id.desc()))
+        .limit(limit)
+        .load(conn)
+}
+
+/// Where the money of a purchase is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PurchaseStatus {
+    Paid,
+    PartiallyRefunded,
+    Refunded,
+}
+
+impl PurchaseRow {
+    /// Where its money is.
+    pub const fn status(&self) -> PurchaseStatus {
+        if self.refunded_at.is_some() {
+            PurchaseStatus::Refunded
+        } else if self.refunded_in_cents > 0 {
+            PurchaseStatus::PartiallyRefunded
+        } else {
+            PurchaseStatus::Paid
+        }
+    }
 }

@@ -4,7 +4,9 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use uuid::Uuid;
 
+use crate::domain::cursor::Cursor;
 use crate::domain::enums::UserRole;
+use crate::domain::text::contains;
 use crate::schema::users;
 
 /// A person, or the tombstone of one.
@@ -110,4 +112,64 @@ pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<UserRow> {
         .filter(users::id.eq(id))
         .for_no_key_update()
         .first(conn)
+}
+
+/// Any person, tombstones too.
+pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<UserRow> {
+    UserRow::query().filter(users::id.eq(id)).first(conn)
+}
+
+/// A page of people, newest first; perhaps of one role, perhaps of those whose name or address holds a text.
+pub fn page(
+    conn: &mut PgConnection,
+    role: Option<UserRole>,
+    holds: Option<&str>,
+    after: Option<Cursor<DateTime<Utc>>>,
+    limit: i64,
+) -> QueryResult<Vec<UserRow>> {
+    let mut query = UserRow::query().into_boxed();
+    if let Some(role) = role {
+        query = query.filter(users::role.eq(role));
+    }
+    if let Some(text) = holds {
+        let pattern = contains(text);
+        query = query.filter(
+            users::name
+                .ilike(pattern.clone())
+                .or(users::email.ilike(pattern)),
+        );
+    }
+    if let Some(Cursor { key, id, .. }) = after {
+        query = query.filter(
+            users::created_at
+                .lt(key)
+                .or(users::created_at.eq(key).and(users::id.lt(id))),
+        );
+    }
+    query
+        .order((users::created_at.desc(), users::id.desc()))
+        .limit(limit)
+        .load(conn)
+}
+
+/// Locks every admin and says who they are, so that the last one cannot go by two requests at once.
+pub fn lock_admins(conn: &mut PgConnection) -> QueryResult<Vec<Uuid>> {
+    users::table
+        .filter(
+            users::role
+                .eq(UserRole::Admin)
+                .and(users::deleted_at.is_null()),
+        )
+        .order(users::id)
+        .select(users::id)
+        .for_no_key_update()
+        .load(conn)
+}
+
+/// Gives a role to somebody who was not deleted.
+pub fn update_role(conn: &mut PgConnection, id: Uuid, role: UserRole) -> QueryResult<UserRow> {
+    diesel::update(users::table.filter(users::id.eq(id).and(users::deleted_at.is_null())))
+        .set(users::role.eq(role))
+        .returning(UserRow::as_returning())
+        .get_result(conn)
 }

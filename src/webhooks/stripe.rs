@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::Outcome;
 use crate::commerce::fulfil;
+use crate::jobs::{self, Job};
 use crate::problem::Problem;
 use crate::providers::stripe::{CHECKOUT_ID, CheckoutSession, SessionState};
 use crate::repositories::checkout;
@@ -69,7 +70,18 @@ fn session(conn: &mut PgConnection, kind: &str, payload: &Value) -> Result<Outco
     else {
         return Ok(Outcome::Ignored("the session was not opened by this store"));
     };
-    fulfil::converge(conn, checkout_id, &session)?;
+    if session.state == SessionState::Paid && session.amount_total.is_none() {
+        // Nothing is booked without its amount.
+        jobs::enqueue(
+            conn,
+            &Job::RefreshCheckout {
+                checkout_id,
+                session_id: session.id,
+            },
+        )?;
+    } else {
+        fulfil::converge(conn, checkout_id, &session)?;
+    }
     Ok(Outcome::Processed)
 }
 

@@ -105,14 +105,14 @@ pub async fn show(_: Admin, state: web::Data<AppState>) -> Result<HttpResponse, 
 )]
 #[put("/v1/admin/pricing/tiers")]
 pub async fn replace(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     Json(input): Json<PricingTiers>,
 ) -> Result<HttpResponse, Problem> {
     let rows = input.rows()?;
     let discounts = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             country_discount::replace(conn, &rows)?;
             Ok(country_discount::all(conn)?)
         })

@@ -139,7 +139,7 @@ pub async fn list(
 )]
 #[post("/v1/admin/courses")]
 pub async fn create(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     Json(input): Json<CreateCourse>,
 ) -> Result<HttpResponse, Problem> {
@@ -149,7 +149,7 @@ pub async fn create(
     };
     let course = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             let id = course::insert(conn, &new)?;
             Ok(OwnedCourse::from(course::admin_find(conn, id)?))
         })
@@ -247,7 +247,7 @@ fn nest(
 )]
 #[patch("/v1/admin/courses/{id}")]
 pub async fn update(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
     MergePatch(input): MergePatch<UpdateCourse>,
@@ -258,7 +258,7 @@ pub async fn update(
     };
     let course = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             course::update(conn, *id, &changes)?;
             Ok(OwnedCourse::from(course::admin_find(conn, *id)?))
         })
@@ -275,13 +275,13 @@ pub async fn update(
 )]
 #[delete("/v1/admin/courses/{id}")]
 pub async fn delete(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             course::lock(conn, *id)?;
             let products = course_product::product_names_of_course(conn, *id)?;
             if !products.is_empty() {
@@ -303,13 +303,13 @@ pub async fn delete(
 )]
 #[post("/v1/admin/courses/{id}/restore")]
 pub async fn restore(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let course = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             course::restore(conn, *id)?;
             Ok(OwnedCourse::from(course::admin_find(conn, *id)?))
         })

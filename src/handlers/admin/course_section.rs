@@ -97,14 +97,14 @@ pub struct UpdateSection {
 )]
 #[post("/v1/admin/courses/{id}/sections")]
 pub async fn create(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
     Json(input): Json<CreateSection>,
 ) -> Result<HttpResponse, Problem> {
     let section = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             let course = course::lock(conn, *id)?;
             let order = course_section::next_order(conn, course.id)?;
             let new = NewCourseSection {
@@ -161,7 +161,7 @@ pub async fn show(
 )]
 #[patch("/v1/admin/sections/{id}")]
 pub async fn update(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
     MergePatch(input): MergePatch<UpdateSection>,
@@ -172,7 +172,7 @@ pub async fn update(
     };
     let section = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             let row = course_section::update(conn, *id, &changes)?;
             let order = course_section::position(conn, &row)?;
             Ok(OwnedSection::new(row, order))
@@ -190,13 +190,15 @@ pub async fn update(
 )]
 #[delete("/v1/admin/sections/{id}")]
 pub async fn delete(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     state
         .db
-        .transaction(move |conn| Ok(course_section::soft_delete(conn, *id)?))
+        .change(admin.actor, move |conn| {
+            Ok(course_section::soft_delete(conn, *id)?)
+        })
         .await?;
     Ok(no_content())
 }
@@ -210,13 +212,13 @@ pub async fn delete(
 )]
 #[post("/v1/admin/sections/{id}/restore")]
 pub async fn restore(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let section = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             let deleted = course_section::find_any(conn, *id)?;
             if course::lock_any(conn, deleted.course_id)?
                 .deleted_at
@@ -241,14 +243,14 @@ pub async fn restore(
 )]
 #[put("/v1/admin/courses/{id}/sections/order")]
 pub async fn reorder(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
     Json(input): Json<Order>,
 ) -> Result<HttpResponse, Problem> {
     let sections = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             let course = course::lock(conn, *id)?;
             let siblings: Vec<_> = course_section::of_course(conn, course.id)?
                 .iter()

@@ -124,14 +124,14 @@ pub struct UpdateLesson {
 )]
 #[post("/v1/admin/sections/{id}/lessons")]
 pub async fn create(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
     Json(input): Json<CreateLesson>,
 ) -> Result<HttpResponse, Problem> {
     let lesson = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             let section = course_section::lock(conn, *id)?;
             let new = NewLesson {
                 name: input.name.into(),
@@ -180,14 +180,14 @@ pub async fn show(
 )]
 #[patch("/v1/admin/lessons/{id}")]
 pub async fn update(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
     MergePatch(input): MergePatch<UpdateLesson>,
 ) -> Result<HttpResponse, Problem> {
     let lesson = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             let mut changes = LessonChanges {
                 name: input.name.map(Into::into),
                 description: input
@@ -234,13 +234,13 @@ fn end_of_section(conn: &mut PgConnection, source: Uuid, target: Uuid) -> Result
 )]
 #[delete("/v1/admin/lessons/{id}")]
 pub async fn delete(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     state
         .db
-        .transaction(move |conn| Ok(lesson::soft_delete(conn, *id)?))
+        .change(admin.actor, move |conn| Ok(lesson::soft_delete(conn, *id)?))
         .await?;
     Ok(no_content())
 }
@@ -254,13 +254,13 @@ pub async fn delete(
 )]
 #[post("/v1/admin/lessons/{id}/restore")]
 pub async fn restore(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let lesson = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             let deleted = lesson::find_any(conn, *id)?;
             course_section::lock(conn, deleted.section_id).map_err(|error| match error {
                 diesel::NotFound => Problem::new(Code::ParentDeleted),
@@ -282,14 +282,14 @@ pub async fn restore(
 )]
 #[put("/v1/admin/sections/{id}/lessons/order")]
 pub async fn reorder(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
     Json(input): Json<Order>,
 ) -> Result<HttpResponse, Problem> {
     let lessons = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             let section = course_section::lock(conn, *id)?;
             let siblings: Vec<_> = lesson::of_section(conn, section.id)?
                 .iter()

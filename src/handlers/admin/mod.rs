@@ -1,10 +1,15 @@
 //! The owner's side, by entity: what only an [`Admin`](crate::auth::extractors::Admin) may call.
 
+pub mod access_grant;
+pub mod audit_log;
 pub mod country_discount;
 pub mod course;
 pub mod course_section;
 pub mod lesson;
 pub mod product;
+pub mod purchase;
+pub mod statistics;
+pub mod user;
 
 use garde::Validate;
 use serde::Deserialize;

@@ -152,7 +152,7 @@ pub async fn list(
 )]
 #[post("/v1/admin/products")]
 pub async fn create(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     Json(input): Json<CreateProduct>,
 ) -> Result<HttpResponse, Problem> {
@@ -165,7 +165,7 @@ pub async fn create(
     };
     let found = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             check_courses(conn, &input.course_ids)?;
             let id = product::insert(conn, &new)?;
             course_product::replace(conn, id, &input.course_ids)?;
@@ -208,7 +208,7 @@ pub async fn show(
 )]
 #[patch("/v1/admin/products/{id}")]
 pub async fn update(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
     MergePatch(input): MergePatch<UpdateProduct>,
@@ -222,7 +222,7 @@ pub async fn update(
     };
     let found = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             product::update(conn, *id, &changes)?;
             if let Some(course_ids) = &input.course_ids {
                 check_courses(conn, course_ids)?;
@@ -246,13 +246,15 @@ pub async fn update(
 )]
 #[delete("/v1/admin/products/{id}")]
 pub async fn delete(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     state
         .db
-        .read(move |conn| Ok(product::soft_delete(conn, *id)?))
+        .change(admin.actor, move |conn| {
+            Ok(product::soft_delete(conn, *id)?)
+        })
         .await?;
     Ok(no_content())
 }
@@ -266,13 +268,13 @@ pub async fn delete(
 )]
 #[post("/v1/admin/products/{id}/restore")]
 pub async fn restore(
-    _: Admin,
+    admin: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let found = state
         .db
-        .transaction(move |conn| {
+        .change(admin.actor, move |conn| {
             product::restore(conn, *id)?;
             let held = course_product::all_course_ids(conn, *id)?;
             if course::lock_live(conn, &held)?.len() < held.len() {

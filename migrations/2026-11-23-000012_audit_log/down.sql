@@ -1,0 +1,11 @@
+DROP TRIGGER write_role_audit_log ON users;
+DROP FUNCTION write_role_audit_log();
+DROP TRIGGER write_audit_log ON access_grants;
+DROP TRIGGER write_audit_log ON country_discounts;
+DROP TRIGGER write_audit_log ON course_products;
+DROP TRIGGER write_audit_log ON products;
+DROP TRIGGER write_audit_log ON lessons;
+DROP TRIGGER write_audit_log ON course_sections;
+DROP TRIGGER write_audit_log ON courses;
+DROP FUNCTION write_audit_log();
+DROP TABLE audit_log;

@@ -1,0 +1,66 @@
+//! `audit_log`: who changed what. Written by triggers, read here.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use uuid::Uuid;
+
+use crate::domain::cursor::Cursor;
+use crate::schema::audit_log;
+
+/// A change that was made.
+#[derive(Debug, Clone, HasQuery)]
+#[diesel(table_name = audit_log)]
+pub struct AuditRow {
+    pub id: Uuid,
+    pub actor_id: Option<Uuid>,
+    pub request_id: String,
+    pub action: String,
+    pub entity: String,
+    pub entity_id: Option<Uuid>,
+    pub before: Option<serde_json::Value>,
+    pub after: Option<serde_json::Value>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Which changes; `None` leaves a side open.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFilter {
+    pub actor_id: Option<Uuid>,
+    pub entity: Option<String>,
+    pub entity_id: Option<Uuid>,
+    pub from: Option<DateTime<Utc>>,
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// A page of changes, newest first.
+pub fn page(
+    conn: &mut PgConnection,
+    filter: AuditFilter,
+    after: Option<Cursor<DateTime<Utc>>>,
+    limit: i64,
+) -> QueryResult<Vec<AuditRow>> {
+    let mut query = AuditRow::query().into_boxed();
+    if let Some(actor_id) = filter.actor_id {
+        query = query.filter(audit_log::actor_id.eq(actor_id));
+    }
+    if let Some(entity) = filter.entity {
+        query = query.filter(audit_log::entity.eq(entity));
+    }
+    if let Some(entity_id) = filter.entity_id {
+        query = query.filter(audit_log::entity_id.eq(entity_id));
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(audit_log::created_at.ge(from));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(audit_log::created_at.lt(to));
+    }
+    if let Some(Cursor { key, id, .. }) = after {
+        let earlier = audit_log::created_at.lt(key);
+        query = query.filter(earlier.or(audit_log::created_at.eq(key).and(audit_log::id.lt(id))));
+    }
+    query
+        .order((audit_log::created_at.desc(), audit_log::id.desc()))
+        .limit(limit)
+        .load(conn)
+}

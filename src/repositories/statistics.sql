@@ -1,0 +1,20 @@
+-- What is deleted, or lies in something that is, does not count; money and people do.
+SELECT sales.*, content.*,
+    (SELECT count(DISTINCT user_id) FROM user_course_access) AS student_count,
+    (SELECT count(*) FROM products WHERE deleted_at IS NULL) AS product_count,
+    (SELECT count(*) FROM courses WHERE deleted_at IS NULL) AS course_count
+FROM (
+    SELECT coalesce(sum(price_paid_in_cents), 0)::bigint AS gross_sales_in_cents,
+        coalesce(sum(refunded_in_cents), 0)::bigint AS refunded_in_cents,
+        count(*) AS purchase_count,
+        count(*) FILTER (WHERE refunded_at IS NOT NULL OR refunded_in_cents > 0) AS refund_count,
+        count(DISTINCT user_id) AS customer_count
+    FROM purchases
+) AS sales
+CROSS JOIN (
+    SELECT count(DISTINCT s.id) AS section_count, count(l.id) AS lesson_count
+    FROM courses c
+    JOIN course_sections s ON s.course_id = c.id AND s.deleted_at IS NULL
+    LEFT JOIN lessons l ON l.section_id = s.id AND l.deleted_at IS NULL
+    WHERE c.deleted_at IS NULL
+) AS content
