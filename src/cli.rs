@@ -10,7 +10,7 @@ use crate::app::AppState;
 use crate::config::{Config, ConfigErrors};
 use crate::domain::enums::UserRole;
 use crate::repositories::user;
-use crate::{db, openapi, server, telemetry};
+use crate::{db, openapi, server, telemetry, tls};
 
 /// The backend of a course store.
 #[derive(Parser)]
@@ -80,7 +80,16 @@ const USAGE: u8 = 2;
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Variables that are set win over those in the file.
-    dotenvy::dotenv().ok();
+    match dotenvy::dotenv() {
+        Err(error) if !error.not_found() => {
+            // Not the error itself: it quotes the line, which may hold a secret.
+            eprintln!(
+                "The file .env cannot be read: each of its lines is NAME=value, with quotes around a value that has spaces."
+            );
+            return ExitCode::from(USAGE);
+        }
+        _ => {}
+    }
     let done = match cli.command {
         #[cfg(feature = "dev")]
         None => crate::dev::run(&crate::dev::DevOptions::default()),
@@ -106,7 +115,7 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{error:#}");
+            eprintln!("{}", explain(&error));
             if error.is::<ConfigErrors>() {
                 ExitCode::from(USAGE)
             } else {
@@ -116,13 +125,30 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// An error with its causes, but for those that a message before them quotes.
+fn explain(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 fn config() -> Result<Config, ConfigErrors> {
-    Config::from_variables(|name| std::env::var(name).ok())
+    Config::from_variables(variable)
 }
 
 fn serve(migrate: bool, with_jobs: bool) -> anyhow::Result<()> {
     let config = config()?;
     telemetry::init(config.log_format);
+    // Read again when the server is built; here so that nothing is migrated by a start that cannot succeed.
+    config.tls.as_ref().map(tls::server_config).transpose()?;
     let mut conn = db::connect(&config.database_url)?;
     if migrate {
         let applied = db::migrate_up(&mut conn)?;
@@ -182,11 +208,7 @@ fn migrate(command: &Migrate) -> anyhow::Result<()> {
 
 /// A connection for commands that need the database and nothing else.
 fn connect() -> anyhow::Result<diesel::PgConnection> {
-    let url = std::env::var("DATABASE_URL")
-        .ok()
-        .filter(|url| !url.is_empty());
-    let url = url.context("DATABASE_URL is missing; it names the database to work on")?;
-    Ok(db::connect(&url.into())?)
+    Ok(db::connect(&Config::database_url(variable)?)?)
 }
 
 fn print_openapi(check: bool) -> anyhow::Result<()> {
@@ -205,12 +227,10 @@ fn print_openapi(check: bool) -> anyhow::Result<()> {
 }
 
 fn seed() -> anyhow::Result<()> {
+    let currency = Config::currency(variable)?;
     let mut conn = connect()?;
     db::migrate_up(&mut conn)?;
-    let currency = std::env::var("CURRENCY")
-        .ok()
-        .unwrap_or_else(|| "usd".to_owned());
-    let seeded = crate::demo::seed(&mut conn, &currency)?;
+    let seeded = crate::demo::seed(&mut conn, currency.as_str())?;
     println!("{seeded}");
     Ok(())
 }

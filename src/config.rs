@@ -115,15 +115,33 @@ impl Config {
     /// # Errors
     /// Names every fault at once.
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
-        let mut vars = Variables {
-            get: &variable,
-            faults: BTreeMap::new(),
-        };
+        checked(&variable, Self::read)
+    }
+
+    /// The database alone, for commands that need nothing else.
+    ///
+    /// # Errors
+    /// When it is missing or malformed.
+    pub fn database_url(
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<SecretString, ConfigErrors> {
+        checked(&variable, |vars| vars.database_url().into())
+    }
+
+    /// The currency alone.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn currency(variable: impl Fn(&str) -> Option<String>) -> Result<Currency, ConfigErrors> {
+        checked(&variable, |vars| vars.currency())
+    }
+
+    fn read(vars: &mut Variables<'_>) -> Self {
         let bind_addr = vars
             .parsed("BIND_ADDR", "an address such as 0.0.0.0:8080")
             .unwrap_or_else(default_bind_addr);
         let issuer = vars.required_url("CLERK_ISSUER");
-        let config = Self {
+        Self {
             database_url: vars.database_url().into(),
             database_pool_size: vars
                 .parsed_if("DATABASE_POOL_SIZE", "a number from 1 to 1000", |size| {
@@ -156,12 +174,7 @@ impl Config {
                     secret.parse::<StripeSecret>().ok()
                 }),
             },
-            currency: vars
-                .parsed(
-                    "CURRENCY",
-                    "a three-letter ISO 4217 code that Stripe charges in, such as usd",
-                )
-                .unwrap_or_default(),
+            currency: vars.currency(),
             cors_origins: vars.origins("CORS_ORIGINS"),
             return_origins: vars.origins("RETURN_ORIGINS"),
             trusted_proxies: vars.optional_list(
@@ -179,12 +192,24 @@ impl Config {
             tls: vars.tls(),
             log_format: vars.log_format(),
             bind_addr,
-        };
-        if vars.faults.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigErrors(vars.faults))
         }
+    }
+}
+
+/// What `read` makes of the variables, unless it found a fault.
+fn checked<T>(
+    variable: &dyn Fn(&str) -> Option<String>,
+    read: impl FnOnce(&mut Variables<'_>) -> T,
+) -> Result<T, ConfigErrors> {
+    let mut vars = Variables {
+        get: variable,
+        faults: BTreeMap::new(),
+    };
+    let value = read(&mut vars);
+    if vars.faults.is_empty() {
+        Ok(value)
+    } else {
+        Err(ConfigErrors(vars.faults))
     }
 }
 
@@ -262,10 +287,13 @@ impl Variables<'_> {
         name: &'static str,
         parse: impl Fn(&str) -> Option<T>,
     ) -> Vec<T> {
-        if self.value(name).is_none() {
+        let entries =
+            self.optional_list(name, "a comma-separated list of well-formed entries", parse);
+        // Commas alone are no list either: an empty one would let everybody in, or nobody.
+        if entries.is_empty() && !self.faults.contains_key(name) {
             self.fault(name, "is missing; it is a comma-separated list");
         }
-        self.optional_list(name, "a comma-separated list of well-formed entries", parse)
+        entries
     }
 
     fn optional_list<T>(
@@ -318,6 +346,11 @@ impl Variables<'_> {
             );
         }
         url
+    }
+
+    fn currency(&mut self) -> Currency {
+        let what = "a three-letter ISO 4217 code that Stripe charges in, such as usd";
+        self.parsed("CURRENCY", what).unwrap_or_default()
     }
 
     fn authorized_parties(&mut self) -> Vec<String> {

@@ -79,6 +79,8 @@ codes! {
         "The checkout has been paid, has expired or was canceled, so this can no longer be done to it.";
     CourseInUse = 409, "course-in-use", "Course is in use",
         "The course belongs to products that are not deleted. Take it out of them, or delete them, first.";
+    ParentDeleted = 409, "parent-deleted", "Parent is deleted",
+        "What should be restored belongs to something that is deleted itself, or holds it. Restore that first.";
     Conflict = 409, "conflict", "Conflict",
         "The request contradicts what is stored, often because somebody else changed it at the same moment. Read it again and repeat.";
     PayloadTooLarge = 413, "payload-too-large", "Body too large",
@@ -333,6 +335,13 @@ impl From<DieselError> for Problem {
                 DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
                 _,
             ) => database_unavailable(&error),
+            // Before its first use of an enum, Diesel asks the connection for the type's number. When that is how a
+            // dead connection shows itself, only these words are left of the cause: Diesel keeps the type private.
+            DieselError::SerializationError(cause)
+                if cause.to_string().starts_with("Failed to find a type oid") =>
+            {
+                database_unavailable(&error)
+            }
             DieselError::DatabaseError(kind, info) => {
                 constraint(*kind, info.constraint_name()).unwrap_or_else(|| Self::internal(&error))
             }

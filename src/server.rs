@@ -24,7 +24,7 @@ const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).with_context(|| match TcpListener::bind(address).map_err(|error| error.kind()) {
         Err(io::ErrorKind::AddrInUse) => {
-            format!("{address} is taken by another program; stop that one, or choose another address with BIND_ADDR")
+            format!("{address} is taken by another program; stop that one, or choose another address with BIND_ADDR (or --port, in development)")
         }
         _ => format!("{address} cannot be listened on; choose another address with BIND_ADDR"),
     })
@@ -61,11 +61,11 @@ pub async fn run(
     with_jobs: bool,
     extra: Extra,
 ) -> anyhow::Result<()> {
+    // Built first: when that fails, no worker has begun anything.
+    let server = serve(listener, state.clone(), extra)?;
     let (stop, stopped) = watch::channel(false);
-    let worker = with_jobs.then(|| tokio::spawn(worker::run(state.clone(), stopped)));
-    let served = serve(listener, state, extra)?
-        .await
-        .context("the server broke");
+    let worker = with_jobs.then(|| tokio::spawn(worker::run(state, stopped)));
+    let served = server.await.context("the server broke");
     stop.send_replace(true);
     if let Some(worker) = worker {
         worker.await.context("the worker broke")?;

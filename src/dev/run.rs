@@ -20,23 +20,14 @@ use crate::demo::{self, SeedError};
 use crate::{cli, db, server, telemetry};
 
 /// How the development store is started.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct DevOptions {
-    /// The API's port; the local Clerk and Stripe take the next one when it is free
-    #[arg(long, default_value_t = DEFAULT_PORT)]
-    pub port: u16,
+    /// The API's port, 8080 unless BIND_ADDR says otherwise; the local Clerk and Stripe take the next one when it is free
+    #[arg(long)]
+    pub port: Option<u16>,
     /// Forget the data of earlier runs
     #[arg(long)]
     pub fresh: bool,
-}
-
-impl Default for DevOptions {
-    fn default() -> Self {
-        Self {
-            port: DEFAULT_PORT,
-            fresh: false,
-        }
-    }
 }
 
 /// Where the API listens when nothing else is said.
@@ -62,11 +53,11 @@ struct Providers {
 pub fn run(options: &DevOptions) -> anyhow::Result<()> {
     let say = &mut |line: &str| eprintln!("{line}");
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-    let address = match variable("BIND_ADDR") {
-        Some(address) => address
+    let address = match (options.port, variable("BIND_ADDR")) {
+        (None, Some(address)) => address
             .parse()
             .context("BIND_ADDR is not an address such as 127.0.0.1:8080")?,
-        None => SocketAddr::from((Ipv4Addr::LOCALHOST, options.port)),
+        (port, _) => SocketAddr::from((Ipv4Addr::LOCALHOST, port.unwrap_or(DEFAULT_PORT))),
     };
     // First of all, so that a taken port is known before anything else is touched.
     let listener = server::bind(address)?;

@@ -2,6 +2,7 @@
 
 pub mod country;
 pub mod cursor;
+pub mod deleted;
 pub mod enums;
 pub mod image_url;
 pub mod money;

@@ -74,6 +74,14 @@ impl<T: Serialize> Page<T> {
         })
     }
 
+    /// A list that is always shown whole.
+    pub const fn whole(data: Vec<T>) -> Self {
+        Self {
+            data,
+            next_cursor: None,
+        }
+    }
+
     /// 200 with the page, and a `Link` to the next one: the same address with another cursor.
     pub fn to_response(&self, request: &HttpRequest, cache_control: &'static str) -> HttpResponse {
         let mut response = HttpResponse::Ok();

@@ -9,6 +9,7 @@ use diesel::sql_types::BigInt;
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
+use crate::domain::deleted::Deleted;
 use crate::schema::courses;
 
 /// A course.
@@ -67,13 +68,16 @@ fn admin_columns() -> (diesel::dsl::AsSelect<CourseRow, Pg>, Count, Count, Count
 /// A page for the owner, newest first.
 pub fn admin_page(
     conn: &mut PgConnection,
+    deleted: Deleted,
     after: Option<Cursor<DateTime<Utc>>>,
     limit: i64,
 ) -> QueryResult<Vec<AdminCourse>> {
-    let mut query = courses::table
-        .select(admin_columns())
-        .filter(courses::deleted_at.is_null())
-        .into_boxed();
+    let mut query = courses::table.select(admin_columns()).into_boxed();
+    query = match deleted {
+        Deleted::No => query.filter(courses::deleted_at.is_null()),
+        Deleted::Only => query.filter(courses::deleted_at.is_not_null()),
+        Deleted::Include => query,
+    };
     if let Some(Cursor { key, id, .. }) = after {
         query = query.filter(
             courses::created_at
@@ -146,4 +150,21 @@ pub fn soft_delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
         .returning(courses::id)
         .get_result::<Uuid>(conn)
         .map(drop)
+}
+
+/// Takes a deletion back, with all that is in the course as it was.
+pub fn restore(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
+    diesel::update(courses::table.find(id))
+        .set(courses::deleted_at.eq(None::<DateTime<Utc>>))
+        .returning(courses::id)
+        .get_result::<Uuid>(conn)
+        .map(drop)
+}
+
+/// Locks a course, deleted or not.
+pub fn lock_any(conn: &mut PgConnection, id: Uuid) -> QueryResult<CourseRow> {
+    CourseRow::query()
+        .filter(courses::id.eq(id))
+        .for_no_key_update()
+        .first(conn)
 }

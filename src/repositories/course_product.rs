@@ -20,6 +20,14 @@ pub fn course_ids(conn: &mut PgConnection, product_id: Uuid) -> QueryResult<Vec<
         .load(conn)
 }
 
+/// All courses of a product, deleted ones too.
+pub fn all_course_ids(conn: &mut PgConnection, product_id: Uuid) -> QueryResult<Vec<Uuid>> {
+    course_products::table
+        .filter(course_products::product_id.eq(product_id))
+        .select(course_products::course_id)
+        .load(conn)
+}
+
 /// Makes the product hold exactly these courses.
 pub fn replace(conn: &mut PgConnection, product_id: Uuid, course_ids: &[Uuid]) -> QueryResult<()> {
     let of_product = course_products::table.filter(course_products::product_id.eq(product_id));

@@ -40,6 +40,24 @@ pub struct CourseSectionChanges {
     pub status: Option<CourseSectionStatus>,
 }
 
+/// A section, deleted or not.
+pub fn find_any(conn: &mut PgConnection, id: Uuid) -> QueryResult<CourseSectionRow> {
+    CourseSectionRow::query()
+        .filter(course_sections::id.eq(id))
+        .first(conn)
+}
+
+/// The sections of a course, in order, deleted ones among them.
+pub fn all_of_course(
+    conn: &mut PgConnection,
+    course_id: Uuid,
+) -> QueryResult<Vec<CourseSectionRow>> {
+    CourseSectionRow::query()
+        .filter(course_sections::course_id.eq(course_id))
+        .order(course_sections::order)
+        .load(conn)
+}
+
 /// The live sections of a course, in order.
 pub fn of_course(conn: &mut PgConnection, course_id: Uuid) -> QueryResult<Vec<CourseSectionRow>> {
     CourseSectionRow::query()
@@ -135,4 +153,12 @@ pub fn soft_delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
         .returning(course_sections::id)
         .get_result::<Uuid>(conn)
         .map(drop)
+}
+
+/// Takes a deletion back, with the lessons as they were and at the place where it was. The course has to be locked.
+pub fn restore(conn: &mut PgConnection, id: Uuid) -> QueryResult<CourseSectionRow> {
+    diesel::update(course_sections::table.find(id))
+        .set(course_sections::deleted_at.eq(None::<DateTime<Utc>>))
+        .returning(CourseSectionRow::as_returning())
+        .get_result(conn)
 }

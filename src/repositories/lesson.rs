@@ -60,16 +60,11 @@ impl LessonChanges {
     }
 }
 
-/// The live lessons of a course's live sections, in order.
-pub fn of_course(conn: &mut PgConnection, course_id: Uuid) -> QueryResult<Vec<LessonRow>> {
+/// The lessons of a course, in order, deleted ones among them.
+pub fn all_of_course(conn: &mut PgConnection, course_id: Uuid) -> QueryResult<Vec<LessonRow>> {
     lessons::table
         .inner_join(course_sections::table)
-        .filter(
-            course_sections::course_id
-                .eq(course_id)
-                .and(course_sections::deleted_at.is_null()),
-        )
-        .filter(lessons::deleted_at.is_null())
+        .filter(course_sections::course_id.eq(course_id))
         .order((course_sections::order, lessons::order))
         .select(LessonRow::as_select())
         .load(conn)
@@ -85,6 +80,11 @@ pub fn of_section(conn: &mut PgConnection, section_id: Uuid) -> QueryResult<Vec<
         )
         .order(lessons::order)
         .load(conn)
+}
+
+/// A lesson, deleted or not.
+pub fn find_any(conn: &mut PgConnection, id: Uuid) -> QueryResult<LessonRow> {
+    LessonRow::query().filter(lessons::id.eq(id)).first(conn)
 }
 
 /// A live lesson of a live section of a live course.
@@ -156,6 +156,14 @@ pub fn soft_delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
         .returning(lessons::id)
         .get_result::<Uuid>(conn)
         .map(drop)
+}
+
+/// Takes a deletion back, at the place where the lesson was. The section has to be locked.
+pub fn restore(conn: &mut PgConnection, id: Uuid) -> QueryResult<LessonRow> {
+    diesel::update(lessons::table.find(id))
+        .set(lessons::deleted_at.eq(None::<DateTime<Utc>>))
+        .returning(LessonRow::as_returning())
+        .get_result(conn)
 }
 
 /// A lesson in its course, as one caller meets it: content, rights and neighbours in one statement.

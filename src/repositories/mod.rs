@@ -10,6 +10,7 @@ pub mod job;
 pub mod lesson;
 pub mod product;
 pub mod purchase;
+pub mod sibling_order;
 pub mod user;
 pub mod user_course_access;
 pub mod user_lesson_complete;

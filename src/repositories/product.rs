@@ -9,6 +9,7 @@ use diesel::sql_types::{Array, BigInt, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
+use crate::domain::deleted::Deleted;
 use crate::domain::enums::{CourseSectionStatus, LessonStatus, ProductStatus};
 use crate::schema::{course_products, course_sections, courses, lessons, products};
 
@@ -208,13 +209,16 @@ fn admin_columns() -> AdminColumns {
 /// A page for the owner, newest first.
 pub fn admin_page(
     conn: &mut PgConnection,
+    deleted: Deleted,
     after: Option<Cursor<DateTime<Utc>>>,
     limit: i64,
 ) -> QueryResult<Vec<AdminProduct>> {
-    let mut query = products::table
-        .select(admin_columns())
-        .filter(products::deleted_at.is_null())
-        .into_boxed();
+    let mut query = products::table.select(admin_columns()).into_boxed();
+    query = match deleted {
+        Deleted::No => query.filter(products::deleted_at.is_null()),
+        Deleted::Only => query.filter(products::deleted_at.is_not_null()),
+        Deleted::Include => query,
+    };
     if let Some(Cursor { key, id, .. }) = after {
         query = query.filter(
             products::created_at
@@ -263,6 +267,15 @@ pub fn soft_delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
     let live = products::table.filter(products::id.eq(id).and(products::deleted_at.is_null()));
     diesel::update(live)
         .set(products::deleted_at.eq(now))
+        .returning(products::id)
+        .get_result::<Uuid>(conn)
+        .map(drop)
+}
+
+/// Takes a deletion back.
+pub fn restore(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
+    diesel::update(products::table.find(id))
+        .set(products::deleted_at.eq(None::<DateTime<Utc>>))
         .returning(products::id)
         .get_result::<Uuid>(conn)
         .map(drop)

@@ -3,9 +3,14 @@
 use serde_json::{Value, json};
 
 use super::{
-    Adopted, ApiError, Attempt, Fault, LocalStripe, Outcome, Recorded, Verdict, Weather,
-    books::Kind, coupons, delivery::Pending, disputes, faults::matches, payments, refunds,
-    sessions,
+    Adopted, ApiError, Attempt, Fault, LocalStripe, Outcome, Recorded, Verdict, Weather, adopted,
+    books::Kind,
+    coupons,
+    delivery::Pending,
+    disputes,
+    faults::matches,
+    objects::{field, text},
+    payments, refunds, sessions,
 };
 
 /// Buyers and banks. Each answers with the object it changed, or with Stripe's reason why it cannot be.
@@ -41,7 +46,7 @@ impl LocalStripe {
         charge_id: &str,
         amount: Option<i64>,
     ) -> Result<Value, ApiError> {
-        self.change(|books| refunds::refund(books, charge_id, amount, None, json!({})))
+        self.change(|books| refunds::refund(books, charge_id, amount, None, &json!({})))
     }
 
     /// Whether refunds to cards stay pending until [`Self::settle_refund`] or [`Self::fail_refund`].
@@ -96,7 +101,7 @@ impl LocalStripe {
 
     /// Enters a purchase of the past as paid, without events; again without effect.
     pub fn adopt_paid(&self, purchase: &Adopted) {
-        self.change(|books| payments::adopt(books, purchase));
+        self.change(|books| adopted::adopt(books, purchase));
     }
 
     /// A session, payment intent, charge, refund, dispute or event by its id, or a coupon by its own.
@@ -108,8 +113,8 @@ impl LocalStripe {
     /// The id of the charge that last tried to pay a session.
     pub fn charge_of(&self, session_id: &str) -> Option<String> {
         let session = self.object(session_id)?;
-        let intent = self.object(session["payment_intent"].as_str()?)?;
-        intent["latest_charge"].as_str().map(str::to_owned)
+        let intent = self.object(text(&session, "payment_intent"))?;
+        field(&intent, "latest_charge").as_str().map(str::to_owned)
     }
 }
 
@@ -177,7 +182,7 @@ impl LocalStripe {
             books
                 .data
                 .pending
-                .retain(|pending| pending.event != event_id)
+                .retain(|pending| pending.event != event_id);
         });
     }
 

@@ -6,7 +6,7 @@ use super::{
     books::{Books, Kind},
     error::ApiError,
     form::Form,
-    objects::{merge, new_id, now, number, text, with},
+    objects::{field, merge, new_id, now, number, text, with},
 };
 
 /// POST /v1/coupons
@@ -93,10 +93,10 @@ pub(super) fn of_session<'a>(books: &'a Books, form: &Form) -> Result<Option<&'a
         }
         .param(PARAM)
     })?;
-    let used_up = coupon["max_redemptions"]
+    let used_up = field(coupon, "max_redemptions")
         .as_i64()
         .is_some_and(|max| number(coupon, "times_redeemed") >= max);
-    let too_late = coupon["redeem_by"]
+    let too_late = field(coupon, "redeem_by")
         .as_i64()
         .is_some_and(|last| last < now());
     if used_up || too_late {
@@ -110,7 +110,7 @@ pub(super) fn of_session<'a>(books: &'a Books, form: &Form) -> Result<Option<&'a
 
 /// What the coupon takes off `subtotal`; a percentage is rounded half up to the smallest unit.
 pub(super) fn discount(coupon: &Value, subtotal: i64, currency: &str) -> Result<i64, ApiError> {
-    if let Some(percent) = coupon["percent_off"].as_f64() {
+    if let Some(percent) = field(coupon, "percent_off").as_f64() {
         // Stripe takes percentages with up to four decimals; from here on the arithmetic is in integers.
         #[expect(
             clippy::cast_possible_truncation,
@@ -132,7 +132,7 @@ pub(super) fn redeem(books: &mut Books, id: &str) {
     // A coupon may have been deleted since the session was made: then there is nothing to count.
     if let Ok(coupon) = books.find_mut(Kind::Coupon, id) {
         let times = number(coupon, "times_redeemed") + 1;
-        let valid = coupon["max_redemptions"]
+        let valid = field(coupon, "max_redemptions")
             .as_i64()
             .is_none_or(|max| times < max);
         merge(coupon, json!({ "times_redeemed": times, "valid": valid }));

@@ -164,12 +164,8 @@ impl LocalStripe {
 
     async fn deliver_in(&self, pending: Pending, weather: Weather) {
         if weather.lose {
-            return self.change(|books| {
-                books
-                    .data
-                    .pending
-                    .retain(|other| other.event != pending.event)
-            });
+            self.drop_pending(&pending.event);
+            return;
         }
         let Some(attempt) = self.deliver(&pending.event).await else {
             return;
@@ -186,7 +182,7 @@ impl LocalStripe {
                     not_before,
                     failed,
                     ..pending
-                })
+                });
             });
         }
     }

@@ -6,7 +6,7 @@ use super::{
     books::{Books, Kind},
     error::ApiError,
     events::emit,
-    objects::{merge, new_id, now, number, text, with},
+    objects::{field, merge, new_id, now, number, text, with},
 };
 
 /// How a dispute ends.
@@ -31,8 +31,8 @@ pub(super) fn open(books: &mut Books, charge_id: &str, inquiry: bool) -> Result<
     let mut dispute = with(
         books.templates.dispute.clone(),
         json!({
-            "id": new_id("dp"), "created": now(), "charge": charge_id, "payment_intent": charge["payment_intent"],
-            "amount": number(&charge, "amount"), "currency": charge["currency"], "reason": "fraudulent",
+            "id": new_id("dp"), "created": now(), "charge": charge_id, "payment_intent": field(&charge, "payment_intent"),
+            "amount": number(&charge, "amount"), "currency": field(&charge, "currency"), "reason": "fraudulent",
             "status": if inquiry { "warning_needs_response" } else { "needs_response" },
             "is_charge_refundable": inquiry,
         }),
@@ -41,14 +41,14 @@ pub(super) fn open(books: &mut Books, charge_id: &str, inquiry: bool) -> Result<
         &mut dispute,
         "evidence_details",
         "due_by",
-        (now() + 7 * 24 * 60 * 60).into(),
+        now() + 7 * 24 * 60 * 60,
     );
     if let Some(details) = dispute.get_mut("payment_method_details") {
         set(
             details,
             "card",
             "case_type",
-            if inquiry { "inquiry" } else { "chargeback" }.into(),
+            if inquiry { "inquiry" } else { "chargeback" },
         );
     }
     books.add(Kind::Dispute, dispute.clone());
@@ -68,8 +68,8 @@ pub(super) fn submit_evidence(books: &mut Books, id: &str) -> Result<Value, ApiE
         "under_review"
     };
     merge(dispute, json!({ "status": status }));
-    set(dispute, "evidence_details", "has_evidence", true.into());
-    set(dispute, "evidence_details", "submission_count", 1.into());
+    set(dispute, "evidence_details", "has_evidence", true);
+    set(dispute, "evidence_details", "submission_count", 1);
     let dispute = dispute.clone();
     emit(books, "charge.dispute.updated", &dispute);
     Ok(dispute)
@@ -103,13 +103,13 @@ pub(super) fn close(books: &mut Books, id: &str, verdict: Verdict) -> Result<Val
 /// Whether a dispute of the charge, open or lost, keeps it from being refunded.
 pub(super) fn blocks_refunds(books: &Books, charge_id: &str) -> bool {
     books.all(Kind::Dispute).iter().any(|dispute| {
-        text(dispute, "charge") == charge_id && dispute["is_charge_refundable"] == json!(false)
+        text(dispute, "charge") == charge_id && field(dispute, "is_charge_refundable") == false
     })
 }
 
 /// The bank says that the card was probably stolen.
 pub(super) fn warn_of_fraud(books: &mut Books, charge_id: &str) -> Result<Value, ApiError> {
-    let intent = books.find(Kind::Charge, charge_id)?["payment_intent"].clone();
+    let intent = field(books.find(Kind::Charge, charge_id)?, "payment_intent");
     let warning = with(
         books.templates.fraud_warning.clone(),
         json!({ "id": new_id("issfr"), "created": now(), "charge": charge_id, "payment_intent": intent }),
@@ -134,8 +134,8 @@ fn is_inquiry(dispute: &Value) -> bool {
 }
 
 /// Sets `object[outer][inner]`.
-fn set(object: &mut Value, outer: &str, inner: &str, value: Value) {
+fn set(object: &mut Value, outer: &str, inner: &str, value: impl Into<Value>) {
     if let Some(nested) = object.get_mut(outer) {
-        merge(nested, json!({ inner: value }));
+        merge(nested, json!({ inner: value.into() }));
     }
 }

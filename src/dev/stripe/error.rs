@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::objects::merge;
+
 /// A refusal as Stripe words it. Source: <https://docs.stripe.com/api/errors>.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
@@ -104,12 +106,12 @@ impl ApiError {
 
     /// The response body.
     pub fn body(&self) -> Value {
+        let named = [("code", self.code), ("param", self.param.as_deref())];
         let mut error = json!({ "type": self.kind, "message": self.message });
-        if let Some(code) = self.code {
-            error["code"] = code.into();
-        }
-        if let Some(param) = &self.param {
-            error["param"] = param.as_str().into();
+        for (name, value) in named {
+            if let Some(value) = value {
+                merge(&mut error, json!({ name: value }));
+            }
         }
         json!({ "error": error })
     }

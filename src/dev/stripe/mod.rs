@@ -3,6 +3,7 @@
 //! It serves Stripe's API under `/v1`, a page where a person pays under `/pay`, and a small dashboard at its
 //! root. Rust methods on [`LocalStripe`] do all that the pages do, and more, without any waiting.
 
+mod adopted;
 mod api;
 mod books;
 mod controls;
@@ -14,6 +15,7 @@ mod events;
 mod faults;
 mod form;
 mod idempotency;
+mod items;
 mod listing;
 mod objects;
 mod pages;
@@ -35,18 +37,19 @@ use actix_web::web;
 use secrecy::SecretString;
 use tokio::sync::Notify;
 
-use self::{
-    books::{Books, Cause, Data},
-    faults::Faults,
-    objects::Templates,
-};
 pub use self::{
+    adopted::Adopted,
     delivery::{Attempt, Delivery, Weather},
     disputes::Verdict,
     error::ApiError,
     faults::{Fault, Trouble},
     form::Form,
-    payments::{Adopted, Outcome},
+    payments::Outcome,
+};
+use self::{
+    books::{Books, Cause, Data},
+    faults::Faults,
+    objects::Templates,
 };
 
 /// How a local Stripe is set up.

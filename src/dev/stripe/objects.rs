@@ -10,7 +10,6 @@ pub(super) struct Templates {
     pub refund: Value,
     pub dispute: Value,
     pub coupon: Value,
-    pub discount: Value,
     pub event: Value,
     pub fraud_warning: Value,
 }
@@ -49,7 +48,6 @@ impl Templates {
                     "percent_off": null, "redeem_by": null,
                 })
             )?,
-            discount: fixture!("discount", json!({ "customer": null, "end": null }))?,
             event: fixture!("event", json!({}))?,
             fraud_warning: fixture!("radar.early_fraud_warning", json!({}))?,
         })
@@ -125,6 +123,11 @@ pub(super) fn merge(object: &mut Value, changes: Value) {
     if let (Some(fields), Value::Object(changes)) = (object.as_object_mut(), changes) {
         fields.extend(changes);
     }
+}
+
+/// A copy of what is under `key`; null when it is absent.
+pub(super) fn field(object: &Value, key: &str) -> Value {
+    object.get(key).cloned().unwrap_or_default()
 }
 
 /// The text under `key`; empty when it is absent or null.

@@ -4,11 +4,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    books::{Books, Kind, Particulars},
+    books::{Books, Kind},
     coupons,
     error::ApiError,
     events::emit,
-    objects::{merge, new_id, now, number, text, with},
+    objects::{field, merge, new_id, now, number, text, with},
 };
 
 /// What happens when a person pays.
@@ -109,84 +109,8 @@ pub(super) fn settle(books: &mut Books, id: &str, succeeded: bool) -> Result<Val
     Ok(session)
 }
 
-/// A purchase made before the local Stripe began to keep books, such as one of a demo store.
-#[derive(Clone, Debug)]
-pub struct Adopted {
-    /// `cs_test_...`
-    pub session_id: String,
-    /// `pi_...`
-    pub payment_intent_id: String,
-    /// `ch_...`
-    pub charge_id: String,
-    /// What was sold, for the pages.
-    pub product_name: String,
-    /// What was paid, in the smallest unit.
-    pub amount: i64,
-    /// What the coupon took off before, in the smallest unit.
-    pub discount: i64,
-    /// ISO 4217, lower case.
-    pub currency: String,
-    /// When it was paid, in seconds since the epoch.
-    pub created: i64,
-}
-
-/// Enters the adopted purchase as paid, without events; once, however often it is told.
-pub(super) fn adopt(books: &mut Books, adopted: &Adopted) {
-    if books.find(Kind::Session, &adopted.session_id).is_ok() {
-        return;
-    }
-    let (amount, created) = (adopted.amount, adopted.created);
-    let subtotal = amount + adopted.discount;
-    let session = with(
-        books.templates.session.clone(),
-        json!({
-            "id": adopted.session_id, "created": created, "expires_at": created + 24 * 60 * 60,
-            "ui_mode": "hosted_page", "success_url": books.base_url,
-            "amount_subtotal": subtotal, "amount_total": amount, "currency": adopted.currency,
-            "total_details": { "amount_discount": adopted.discount, "amount_shipping": 0, "amount_tax": 0 },
-            "status": "complete", "payment_status": "paid", "payment_intent": adopted.payment_intent_id,
-        }),
-    );
-    let intent = with(
-        intent_of(
-            books,
-            &with(session.clone(), json!({ "payment_intent": null })),
-        ),
-        json!({
-            "id": adopted.payment_intent_id, "created": created, "status": "succeeded",
-            "client_secret": new_id(&format!("{}_secret", adopted.payment_intent_id)),
-            "amount_received": amount, "latest_charge": adopted.charge_id,
-        }),
-    );
-    let charge = with(
-        new_charge(books, &intent, Outcome::Paid, "US"),
-        json!({
-            "created": created,
-            "id": adopted.charge_id,
-            "receipt_url": receipt_url(books, &adopted.charge_id),
-            "refunds": refunds_of(&adopted.charge_id),
-        }),
-    );
-    let item = json!({
-        "id": new_id("li"), "object": "item", "adjustable_quantity": null, "amount_discount": adopted.discount,
-        "amount_subtotal": subtotal, "amount_tax": 0, "amount_total": amount, "currency": adopted.currency,
-        "description": adopted.product_name, "metadata": {}, "price": null, "quantity": 1,
-    });
-    let particulars = Particulars {
-        line_items: vec![item],
-        intent_metadata: json!({}),
-    };
-    books
-        .data
-        .particulars
-        .insert(adopted.session_id.clone(), particulars);
-    books.add(Kind::Session, session);
-    books.add(Kind::PaymentIntent, intent);
-    books.add(Kind::Charge, charge);
-}
-
 /// The session's payment intent, taken out of the books: the one of a declined try, or a new one.
-fn intent_of(books: &mut Books, session: &Value) -> Value {
+pub(super) fn intent_of(books: &mut Books, session: &Value) -> Value {
     let known = text(session, "payment_intent");
     if let Ok(intent) = books.find(Kind::PaymentIntent, known) {
         let intent = intent.clone();
@@ -202,20 +126,20 @@ fn intent_of(books: &mut Books, session: &Value) -> Value {
         books.templates.payment_intent.clone(),
         json!({
             "id": id, "client_secret": new_id(&format!("{id}_secret")), "created": now(),
-            "amount": session["amount_total"], "currency": session["currency"], "metadata": metadata,
-            "payment_method_types": session["payment_method_types"],
+            "amount": field(session, "amount_total"), "currency": field(session, "currency"), "metadata": metadata,
+            "payment_method_types": field(session, "payment_method_types"),
         }),
     )
 }
 
-fn new_charge(books: &Books, intent: &Value, outcome: Outcome, country: &str) -> Value {
+pub(super) fn new_charge(books: &Books, intent: &Value, outcome: Outcome, country: &str) -> Value {
     let id = new_id("ch");
     let mut charge = with(
         books.templates.charge.clone(),
         json!({
-            "id": id, "created": now(), "amount": intent["amount"], "currency": intent["currency"],
-            "metadata": intent["metadata"], "payment_intent": intent["id"], "payment_method": new_id("pm"),
-            "balance_transaction": new_id("txn"), "captured": true, "amount_captured": intent["amount"],
+            "id": id, "created": now(), "amount": field(intent, "amount"), "currency": field(intent, "currency"),
+            "metadata": field(intent, "metadata"), "payment_intent": field(intent, "id"), "payment_method": new_id("pm"),
+            "balance_transaction": new_id("txn"), "captured": true, "amount_captured": field(intent, "amount"),
             "receipt_url": receipt_url(books, &id), "refunds": refunds_of(&id),
         }),
     );
@@ -230,13 +154,13 @@ fn new_charge(books: &Books, intent: &Value, outcome: Outcome, country: &str) ->
             json!({ "payment_method_details": details, "status": "pending", "paid": false }),
         );
     } else {
-        let mut details = charge["payment_method_details"].take();
+        let mut details = field(&charge, "payment_method_details");
         if let Some(card) = details.get_mut("card") {
             merge(
                 card,
                 json!({
                     "country": country, "installments": null, "three_d_secure": null, "wallet": null,
-                    "overcapture": { "maximum_amount_capturable": intent["amount"], "status": "unavailable" },
+                    "overcapture": { "maximum_amount_capturable": field(intent, "amount"), "status": "unavailable" },
                 }),
             );
         }
@@ -245,17 +169,17 @@ fn new_charge(books: &Books, intent: &Value, outcome: Outcome, country: &str) ->
     charge
 }
 
-fn receipt_url(books: &Books, charge_id: &str) -> String {
+pub(super) fn receipt_url(books: &Books, charge_id: &str) -> String {
     format!("{}/receipts/{charge_id}", books.base_url)
 }
 
-fn refunds_of(charge_id: &str) -> Value {
+pub(super) fn refunds_of(charge_id: &str) -> Value {
     json!({ "object": "list", "data": [], "has_more": false, "url": format!("/v1/charges/{charge_id}/refunds") })
 }
 
 fn succeed(books: &mut Books, intent_id: &str) -> Result<(), ApiError> {
     let intent = books.find_mut(Kind::PaymentIntent, intent_id)?;
-    let received = intent["amount"].clone();
+    let received = field(intent, "amount");
     merge(
         intent,
         json!({ "status": "succeeded", "amount_received": received, "processing": null, "last_payment_error": null }),

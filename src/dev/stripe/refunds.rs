@@ -8,7 +8,7 @@ use super::{
     error::ApiError,
     events::emit,
     form::Form,
-    objects::{merge, new_id, now, number, text, with},
+    objects::{field, merge, new_id, now, number, text, with},
 };
 
 /// POST /v1/refunds. Source: <https://docs.stripe.com/api/refunds/create>.
@@ -44,7 +44,7 @@ pub(super) fn create(books: &mut Books, form: &Form) -> Result<Value, ApiError> 
         &charge_id,
         form.integer("amount")?,
         reason,
-        form.metadata("metadata")?,
+        &form.metadata("metadata")?,
     )
 }
 
@@ -54,7 +54,7 @@ pub(super) fn refund(
     charge_id: &str,
     amount: Option<i64>,
     reason: Option<&str>,
-    metadata: Value,
+    metadata: &Value,
 ) -> Result<Value, ApiError> {
     let charge = books.find(Kind::Charge, charge_id)?;
     let left = number(charge, "amount") - number(charge, "amount_refunded");
@@ -74,9 +74,9 @@ pub(super) fn refund(
     let refund = with(
         books.templates.refund.clone(),
         json!({
-            "id": new_id("re"), "created": now(), "amount": amount, "currency": charge["currency"],
-            "charge": charge_id, "payment_intent": charge["payment_intent"], "reason": reason,
-            "payment_method": charge["payment_method"], "balance_transaction": new_id("txn"),
+            "id": new_id("re"), "created": now(), "amount": amount, "currency": field(charge, "currency"),
+            "charge": charge_id, "payment_intent": field(charge, "payment_intent"), "reason": reason,
+            "payment_method": field(charge, "payment_method"), "balance_transaction": new_id("txn"),
             "status": status, "metadata": metadata, "destination_details": destination,
         }),
     );
@@ -192,7 +192,7 @@ fn recount(books: &mut Books, charge_id: &str) -> Result<Value, ApiError> {
         .sum();
     let charge = books.find_mut(Kind::Charge, charge_id)?;
     let whole = refunded == number(charge, "amount");
-    let list = with(charge["refunds"].take(), json!({ "data": refunds }));
+    let list = with(field(charge, "refunds"), json!({ "data": refunds }));
     merge(
         charge,
         json!({ "amount_refunded": refunded, "refunded": whole, "refunds": list }),

@@ -45,7 +45,7 @@ impl PricingTiers {
         {
             match data.last_mut() {
                 Some(tier) if tier.percent_off == percent_off => {
-                    tier.countries.push(country.into())
+                    tier.countries.push(country.into());
                 }
                 _ => data.push(PricingTier {
                     percent_off,

@@ -4,22 +4,26 @@ use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
 use chrono::{DateTime, Utc};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use super::ListQuery;
 use super::course_section::OwnedSection;
 use super::lesson::OwnedLesson;
 use crate::app::AppState;
 use crate::auth::extractors::Admin;
+use crate::domain::deleted::Deleted;
 use crate::domain::text::{Description, Name};
 use crate::domain::time::Timestamp;
 use crate::handlers::{created, no_content, private};
 use crate::http::json::{Json, MergePatch};
-use crate::http::page::{Page, PageQuery, place};
+use crate::http::page::{Page, place};
 use crate::http::patch;
 use crate::http::query::Query;
 use crate::problem::{Code, Problem};
 use crate::repositories::course::{self, AdminCourse, CourseChanges, NewCourse};
+use crate::repositories::course_section::CourseSectionRow;
+use crate::repositories::lesson::LessonRow;
 use crate::repositories::{course_product, course_section, lesson};
 
 /// A course as the owner sees it. Counts leave out what is deleted.
@@ -100,21 +104,28 @@ pub struct UpdateCourse {
 
 /// List courses
 #[utoipa::path(
-    tag = "Admin: courses", operation_id = "adminListCourses", params(PageQuery), security(("session" = [])),
-    responses((status = 200, description = "A page of the courses that are not deleted, newest first.", body = Page<OwnedCourse>), (status = 400, description = "invalid-cursor"))
+    tag = "Admin: courses", operation_id = "adminListCourses", params(ListQuery), security(("session" = [])),
+    responses((status = 200, description = "A page of courses, newest first.", body = Page<OwnedCourse>), (status = 400, description = "invalid-cursor"))
 )]
 #[get("/v1/admin/courses")]
 pub async fn list(
     request: HttpRequest,
     _: Admin,
     state: web::Data<AppState>,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
     const SORT: &str = "admin/courses -createdAt";
     let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
     let rows = state
         .db
-        .read(move |conn| Ok(course::admin_page(conn, after, i64::from(query.limit) + 1)?))
+        .read(move |conn| {
+            Ok(course::admin_page(
+                conn,
+                query.deleted,
+                after,
+                i64::from(query.limit) + 1,
+            )?)
+        })
         .await?;
     let key = |row: &AdminCourse| (row.course.created_at, row.course.id);
     Ok(Page::new(rows, query.limit, SORT, key, OwnedCourse::from)?
@@ -149,9 +160,21 @@ pub async fn create(
     ))
 }
 
+/// Which parts of a course.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DetailQuery {
+    /// `include`: deleted sections and lessons too; `only`: nothing but what is deleted or holds it.
+    #[garde(skip)]
+    #[serde(default)]
+    #[param(inline, default = "no")]
+    deleted: Deleted,
+}
+
 /// Show a course to its owner
 #[utoipa::path(
-    tag = "Admin: courses", operation_id = "adminGetCourse", params(("id" = Uuid, Path, description = "The course.")), security(("session" = [])),
+    tag = "Admin: courses", operation_id = "adminGetCourse", params(("id" = Uuid, Path, description = "The course."), DetailQuery), security(("session" = [])),
     responses((status = 200, description = "The course, also a deleted one, with its sections and lessons.", body = OwnedCourseDetail))
 )]
 #[get("/v1/admin/courses/{id}")]
@@ -159,29 +182,61 @@ pub async fn show(
     _: Admin,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
+    Query(query): Query<DetailQuery>,
 ) -> Result<HttpResponse, Problem> {
     let detail = state
         .db
         .read(move |conn| {
             let course = OwnedCourse::from(course::admin_find(conn, *id)?);
-            let sections = course_section::of_course(conn, *id)?;
-            let mut lessons = lesson::of_course(conn, *id)?;
-            let sections = (0..)
-                .zip(sections)
-                .map(|(order, section)| OwnedSectionWithLessons {
-                    lessons: (0..)
-                        .zip(lessons.extract_if(.., |lesson| lesson.section_id == section.id))
-                        .map(|(order, lesson)| OwnedLesson::new(lesson, order))
-                        .collect(),
-                    section: OwnedSection::new(section, order),
-                });
+            let sections = course_section::all_of_course(conn, *id)?;
+            let lessons = lesson::all_of_course(conn, *id)?;
             Ok(OwnedCourseDetail {
                 course,
-                sections: sections.collect(),
+                sections: nest(sections, lessons, query.deleted),
             })
         })
         .await?;
     Ok(private(&detail))
+}
+
+/// Puts the lessons into their sections, each with its place among the live ones, and leaves out what is not asked for.
+fn nest(
+    sections: Vec<CourseSectionRow>,
+    mut lessons: Vec<LessonRow>,
+    deleted: Deleted,
+) -> Vec<OwnedSectionWithLessons> {
+    let mut order = 0;
+    let nested = sections.into_iter().map(|section| {
+        let mut place = 0;
+        let of_section = lessons
+            .extract_if(.., |lesson| lesson.section_id == section.id)
+            .map(|lesson| {
+                let lesson = OwnedLesson::new(lesson, place);
+                place += i64::from(lesson.deleted_at.is_none());
+                lesson
+            });
+        let lessons = of_section.collect();
+        let section = OwnedSection::new(section, order);
+        order += i64::from(section.deleted_at.is_none());
+        OwnedSectionWithLessons { section, lessons }
+    });
+    let asked_for = nested.filter_map(|mut nested: OwnedSectionWithLessons| {
+        let section_deleted = nested.section.deleted_at.is_some();
+        match deleted {
+            Deleted::Include => return Some(nested),
+            Deleted::No => nested.lessons.retain(|lesson| lesson.deleted_at.is_none()),
+            Deleted::Only => nested
+                .lessons
+                .retain(|lesson| section_deleted || lesson.deleted_at.is_some()),
+        }
+        let keep = if deleted == Deleted::No {
+            !section_deleted
+        } else {
+            section_deleted || !nested.lessons.is_empty()
+        };
+        keep.then_some(nested)
+    });
+    asked_for.collect()
 }
 
 /// Change a course
@@ -237,4 +292,27 @@ pub async fn delete(
         })
         .await?;
     Ok(no_content())
+}
+
+/// Restore a course
+///
+/// With its sections and lessons as they were.
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminRestoreCourse", params(("id" = Uuid, Path, description = "The course.")), security(("session" = [])),
+    responses((status = 200, description = "The course, restored now or never deleted.", body = OwnedCourse))
+)]
+#[post("/v1/admin/courses/{id}/restore")]
+pub async fn restore(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let course = state
+        .db
+        .transaction(move |conn| {
+            course::restore(conn, *id)?;
+            Ok(OwnedCourse::from(course::admin_find(conn, *id)?))
+        })
+        .await?;
+    Ok(private(&course))
 }

@@ -1,11 +1,12 @@
 //! Sections of a course, for the owner.
 
-use actix_web::{HttpResponse, delete, get, patch, post, web};
+use actix_web::{HttpResponse, delete, get, patch, post, put, web};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::Order;
 use super::course::OwnedSectionWithLessons;
 use super::lesson::OwnedLesson;
 use crate::app::AppState;
@@ -15,11 +16,13 @@ use crate::domain::text::Name;
 use crate::domain::time::Timestamp;
 use crate::handlers::{created, no_content, private};
 use crate::http::json::{Json, MergePatch};
+use crate::http::page::Page;
 use crate::http::patch;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::repositories::course_section::{
     self, CourseSectionChanges, CourseSectionRow, NewCourseSection,
 };
+use crate::repositories::sibling_order::{self, Siblings};
 use crate::repositories::{course, lesson};
 
 /// A section as the owner sees it.
@@ -124,7 +127,7 @@ pub async fn create(
 /// Show a section to its owner
 #[utoipa::path(
     tag = "Admin: courses", operation_id = "adminGetSection", params(("id" = Uuid, Path, description = "The section.")), security(("session" = [])),
-    responses((status = 200, description = "The section with its lessons.", body = OwnedSectionWithLessons))
+    responses((status = 200, description = "The section, also a deleted one, with its lessons.", body = OwnedSectionWithLessons))
 )]
 #[get("/v1/admin/sections/{id}")]
 pub async fn show(
@@ -135,7 +138,7 @@ pub async fn show(
     let section = state
         .db
         .read(move |conn| {
-            let row = course_section::find(conn, *id)?;
+            let row = course_section::find_any(conn, *id)?;
             let order = course_section::position(conn, &row)?;
             let lessons = lesson::of_section(conn, row.id)?;
             Ok(OwnedSectionWithLessons {
@@ -196,4 +199,68 @@ pub async fn delete(
         .transaction(move |conn| Ok(course_section::soft_delete(conn, *id)?))
         .await?;
     Ok(no_content())
+}
+
+/// Restore a section
+///
+/// At the place where it was, with its lessons as they were.
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminRestoreSection", params(("id" = Uuid, Path, description = "The section.")), security(("session" = [])),
+    responses((status = 200, description = "The section, restored now or never deleted.", body = OwnedSection), (status = 409, description = "parent-deleted"))
+)]
+#[post("/v1/admin/sections/{id}/restore")]
+pub async fn restore(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let section = state
+        .db
+        .transaction(move |conn| {
+            let deleted = course_section::find_any(conn, *id)?;
+            if course::lock_any(conn, deleted.course_id)?
+                .deleted_at
+                .is_some()
+            {
+                return Err(Problem::new(Code::ParentDeleted));
+            }
+            let row = course_section::restore(conn, *id)?;
+            let order = course_section::position(conn, &row)?;
+            Ok(OwnedSection::new(row, order))
+        })
+        .await?;
+    Ok(private(&section))
+}
+
+/// Order the sections of a course
+///
+/// Takes every section that is not deleted, once.
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminOrderSections", params(("id" = Uuid, Path, description = "The course.")), security(("session" = [])), request_body = Order,
+    responses((status = 200, description = "The sections in their new order.", body = Page<OwnedSection>))
+)]
+#[put("/v1/admin/courses/{id}/sections/order")]
+pub async fn reorder(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+    Json(input): Json<Order>,
+) -> Result<HttpResponse, Problem> {
+    let sections = state
+        .db
+        .transaction(move |conn| {
+            let course = course::lock(conn, *id)?;
+            let siblings: Vec<_> = course_section::of_course(conn, course.id)?
+                .iter()
+                .map(|row| row.id)
+                .collect();
+            input.check(&siblings)?;
+            sibling_order::permute(conn, Siblings::SectionsOfCourse, course.id, &input.ids)?;
+            Ok(course_section::of_course(conn, course.id)?)
+        })
+        .await?;
+    let sections = (0..)
+        .zip(sections)
+        .map(|(order, row)| OwnedSection::new(row, order));
+    Ok(private(&Page::whole(sections.collect())))
 }

@@ -1,12 +1,13 @@
 //! Lessons, for the owner.
 
-use actix_web::{HttpResponse, delete, get, patch, post, web};
+use actix_web::{HttpResponse, delete, get, patch, post, put, web};
 use diesel::PgConnection;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::Order;
 use crate::app::AppState;
 use crate::auth::extractors::Admin;
 use crate::domain::enums::LessonStatus;
@@ -15,10 +16,12 @@ use crate::domain::time::Timestamp;
 use crate::domain::video_id::YoutubeVideoId;
 use crate::handlers::{created, no_content, private};
 use crate::http::json::{Json, MergePatch};
+use crate::http::page::Page;
 use crate::http::patch;
-use crate::problem::{FieldError, Problem};
+use crate::problem::{Code, FieldError, Problem};
 use crate::repositories::course_section;
 use crate::repositories::lesson::{self, LessonChanges, LessonRow, NewLesson};
+use crate::repositories::sibling_order::{self, Siblings};
 
 /// A lesson as the owner sees it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -150,7 +153,7 @@ pub async fn create(
 
 /// Show a lesson to its owner
 #[utoipa::path(
-    tag = "Admin: courses", operation_id = "adminGetLesson", params(("id" = Uuid, Path, description = "The lesson.")), security(("session" = [])),
+    tag = "Admin: courses", operation_id = "adminGetLesson", params(("id" = Uuid, Path, description = "The lesson, also a deleted one.")), security(("session" = [])),
     responses((status = 200, description = "The lesson.", body = OwnedLesson))
 )]
 #[get("/v1/admin/lessons/{id}")]
@@ -162,7 +165,7 @@ pub async fn show(
     let lesson = state
         .db
         .read(move |conn| {
-            let row = lesson::find(conn, *id)?;
+            let row = lesson::find_any(conn, *id)?;
             OwnedLesson::placed(conn, row)
         })
         .await?;
@@ -195,11 +198,12 @@ pub async fn update(
                 section_id: None,
                 order: None,
             };
-            if let Some(target) = input.section_id
-                && lesson::find(conn, *id)?.section_id != target
-            {
-                changes.order = Some(end_of_section(conn, target)?);
-                changes.section_id = Some(target);
+            if let Some(target) = input.section_id {
+                let source = lesson::find(conn, *id)?.section_id;
+                if source != target {
+                    changes.order = Some(end_of_section(conn, source, target)?);
+                    changes.section_id = Some(target);
+                }
             }
             let row = lesson::update(conn, *id, &changes)?;
             OwnedLesson::placed(conn, row)
@@ -208,20 +212,17 @@ pub async fn update(
     Ok(private(&lesson))
 }
 
-/// Locks the section to which a lesson moves and says which place is free there.
-fn end_of_section(conn: &mut PgConnection, section_id: Uuid) -> Result<i32, Problem> {
-    let unknown = || {
-        Problem::invalid(vec![FieldError::at(
-            "/sectionId",
-            "unknown-section",
-            "there is no such section",
-        )])
-    };
-    let section = course_section::lock(conn, section_id).map_err(|error| match error {
-        diesel::NotFound => unknown(),
-        error => error.into(),
-    })?;
-    Ok(lesson::next_order(conn, section.id)?)
+/// Locks both sections of a move, in an order that is the same for everybody, and says which place is free in the
+/// second.
+fn end_of_section(conn: &mut PgConnection, source: Uuid, target: Uuid) -> Result<i32, Problem> {
+    let unknown = || FieldError::at("/sectionId", "unknown-section", "there is no such section");
+    for section in [source.min(target), source.max(target)] {
+        course_section::lock(conn, section).map_err(|error| match error {
+            diesel::NotFound => Problem::invalid(vec![unknown()]),
+            error => error.into(),
+        })?;
+    }
+    Ok(lesson::next_order(conn, target)?)
 }
 
 /// Delete a lesson
@@ -242,4 +243,65 @@ pub async fn delete(
         .transaction(move |conn| Ok(lesson::soft_delete(conn, *id)?))
         .await?;
     Ok(no_content())
+}
+
+/// Restore a lesson
+///
+/// At the place where it was.
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminRestoreLesson", params(("id" = Uuid, Path, description = "The lesson.")), security(("session" = [])),
+    responses((status = 200, description = "The lesson, restored now or never deleted.", body = OwnedLesson), (status = 409, description = "parent-deleted"))
+)]
+#[post("/v1/admin/lessons/{id}/restore")]
+pub async fn restore(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let lesson = state
+        .db
+        .transaction(move |conn| {
+            let deleted = lesson::find_any(conn, *id)?;
+            course_section::lock(conn, deleted.section_id).map_err(|error| match error {
+                diesel::NotFound => Problem::new(Code::ParentDeleted),
+                error => error.into(),
+            })?;
+            let row = lesson::restore(conn, *id)?;
+            OwnedLesson::placed(conn, row)
+        })
+        .await?;
+    Ok(private(&lesson))
+}
+
+/// Order the lessons of a section
+///
+/// Takes every lesson that is not deleted, once.
+#[utoipa::path(
+    tag = "Admin: courses", operation_id = "adminOrderLessons", params(("id" = Uuid, Path, description = "The section.")), security(("session" = [])), request_body = Order,
+    responses((status = 200, description = "The lessons in their new order.", body = Page<OwnedLesson>))
+)]
+#[put("/v1/admin/sections/{id}/lessons/order")]
+pub async fn reorder(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+    Json(input): Json<Order>,
+) -> Result<HttpResponse, Problem> {
+    let lessons = state
+        .db
+        .transaction(move |conn| {
+            let section = course_section::lock(conn, *id)?;
+            let siblings: Vec<_> = lesson::of_section(conn, section.id)?
+                .iter()
+                .map(|row| row.id)
+                .collect();
+            input.check(&siblings)?;
+            sibling_order::permute(conn, Siblings::LessonsOfSection, section.id, &input.ids)?;
+            Ok(lesson::of_section(conn, section.id)?)
+        })
+        .await?;
+    let lessons = (0..)
+        .zip(lessons)
+        .map(|(order, row)| OwnedLesson::new(row, order));
+    Ok(private(&Page::whole(lessons.collect())))
 }

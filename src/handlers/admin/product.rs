@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::ListQuery;
 use crate::app::AppState;
 use crate::auth::extractors::Admin;
 use crate::domain::enums::ProductStatus;
@@ -18,10 +19,10 @@ use crate::domain::time::Timestamp;
 use crate::handlers::product::Product;
 use crate::handlers::{created, no_content, private};
 use crate::http::json::{Json, MergePatch};
-use crate::http::page::{Page, PageQuery, place};
+use crate::http::page::{Page, place};
 use crate::http::patch;
 use crate::http::query::Query;
-use crate::problem::{FieldError, Problem};
+use crate::problem::{Code, FieldError, Problem};
 use crate::repositories::product::{self, AdminProduct, NewProduct, ProductChanges};
 use crate::repositories::{course, course_product};
 
@@ -113,15 +114,15 @@ pub struct UpdateProduct {
 
 /// List products
 #[utoipa::path(
-    tag = "Admin: products", operation_id = "adminListProducts", params(PageQuery), security(("session" = [])),
-    responses((status = 200, description = "A page of the products that are not deleted, newest first.", body = Page<OwnedProduct>), (status = 400, description = "invalid-cursor"))
+    tag = "Admin: products", operation_id = "adminListProducts", params(ListQuery), security(("session" = [])),
+    responses((status = 200, description = "A page of products, newest first.", body = Page<OwnedProduct>), (status = 400, description = "invalid-cursor"))
 )]
 #[get("/v1/admin/products")]
 pub async fn list(
     request: HttpRequest,
     _: Admin,
     state: web::Data<AppState>,
-    Query(query): Query<PageQuery>,
+    Query(query): Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
     const SORT: &str = "admin/products -createdAt";
     let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
@@ -130,6 +131,7 @@ pub async fn list(
         .read(move |conn| {
             Ok(product::admin_page(
                 conn,
+                query.deleted,
                 after,
                 i64::from(query.limit) + 1,
             )?)
@@ -253,6 +255,37 @@ pub async fn delete(
         .read(move |conn| Ok(product::soft_delete(conn, *id)?))
         .await?;
     Ok(no_content())
+}
+
+/// Restore a product
+///
+/// Refused while a course of it is deleted: its buyers would pay for nothing.
+#[utoipa::path(
+    tag = "Admin: products", operation_id = "adminRestoreProduct", params(("id" = Uuid, Path, description = "The product.")), security(("session" = [])),
+    responses((status = 200, description = "The product, restored now or never deleted.", body = OwnedProduct), (status = 409, description = "parent-deleted"))
+)]
+#[post("/v1/admin/products/{id}/restore")]
+pub async fn restore(
+    _: Admin,
+    state: web::Data<AppState>,
+    id: web::Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let found = state
+        .db
+        .transaction(move |conn| {
+            product::restore(conn, *id)?;
+            let held = course_product::all_course_ids(conn, *id)?;
+            if course::lock_live(conn, &held)?.len() < held.len() {
+                return Err(Problem::new(Code::ParentDeleted)
+                    .detail("A course of the product is deleted. Restore it first."));
+            }
+            Ok(product::admin_find(conn, *id)?)
+        })
+        .await?;
+    Ok(private(&OwnedProduct::new(
+        found,
+        state.config.currency.as_str(),
+    )))
 }
 
 /// Every course once, there, and not deleted before the transaction ends.

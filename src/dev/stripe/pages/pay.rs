@@ -89,7 +89,10 @@ fn body(books: &Books, id: &str) -> Result<String, ApiError> {
 /// What is sold, in the words that the store sent.
 fn goods(books: &Books, session_id: &str) -> String {
     let items = listing::line_item_list(books, session_id);
-    let items = items["data"].as_array().map_or(&[][..], Vec::as_slice);
+    let items = items
+        .get("data")
+        .and_then(Value::as_array)
+        .map_or(&[][..], Vec::as_slice);
     items.iter().map(|item| one_item(books, item)).collect()
 }
 
