@@ -335,13 +335,6 @@ impl From<DieselError> for Problem {
                 DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
                 _,
             ) => database_unavailable(&error),
-            // Before its first use of an enum, Diesel asks the connection for the type's number. When that is how a
-            // dead connection shows itself, only these words are left of the cause: Diesel keeps the type private.
-            DieselError::SerializationError(cause)
-                if cause.to_string().starts_with("Failed to find a type oid") =>
-            {
-                database_unavailable(&error)
-            }
             DieselError::DatabaseError(kind, info) => {
                 constraint(*kind, info.constraint_name()).unwrap_or_else(|| Self::internal(&error))
             }
