@@ -1,15 +1,13 @@
 //! Opening a checkout: what is sold, to whom, at what price, and once.
 
 use futures_util::future::join_all;
-use lectern::dev::stripe::{Fault, Outcome, Trouble};
+use lectern::dev::stripe::Outcome;
 use serde_json::{Value, json};
 
 use crate::support::app::RETURN_URL;
 use crate::support::buying::{CHECKOUTS, has_access, look, open, path, sessions_at_stripe};
 use crate::support::shop::{buy, course, order, product, session_of};
 use crate::support::{Shop, TestApp};
-
-const CREATE: &str = "POST /v1/checkout/sessions";
 
 /// An order with some fields different.
 fn order_with(shop: &Shop, changes: Value) -> Value {
@@ -242,76 +240,6 @@ async fn another_form_page_or_price_replaces_the_session_and_closes_the_old_one(
         open.filter(|session| session["status"] == "open").count(),
         1
     );
-    app.finish().await;
-}
-
-/// H: B9, A10
-#[tokio::test]
-async fn an_order_that_stripe_did_not_answer_finds_the_same_session_when_it_is_repeated() {
-    for fault in [
-        Fault::before_effect(CREATE, Trouble::Status(500)),
-        Fault::before_effect(CREATE, Trouble::Drop),
-        Fault::after_effect(CREATE, Trouble::Status(503)),
-        Fault::after_effect(CREATE, Trouble::Drop),
-    ] {
-        let app = TestApp::start().await;
-        let shop = Shop::open(&app).await;
-        let learner = app.learner("one");
-        app.stripe.inject(fault.clone().times(3));
-        let refused = learner.post(CHECKOUTS, shop.order()).await;
-        assert!(refused.header("retry-after").parse::<u32>().unwrap() > 0);
-        refused.expect_problem(503, "payment-provider-unavailable");
-
-        let checkout = open(&learner, shop.order()).await;
-        let requests = app.stripe.requests();
-        let key = format!("checkout-{}", checkout["id"].as_str().unwrap());
-        for request in &requests {
-            assert_eq!(request.idempotency_key.as_deref(), Some(key.as_str()));
-            assert_eq!(request.form, requests[0].form);
-        }
-        assert_eq!(requests.len(), 4, "{fault:?}");
-        let sessions = sessions_at_stripe(&app).await;
-        assert_eq!(sessions.len(), 1, "{fault:?}");
-        assert_eq!(sessions[0]["id"], session_of(&app, &checkout));
-        app.finish().await;
-    }
-}
-
-/// H: B9
-#[tokio::test]
-async fn one_bad_moment_of_stripe_is_not_the_buyers_business() {
-    let app = TestApp::start().await;
-    let shop = Shop::open(&app).await;
-    for (index, trouble) in [
-        Trouble::Status(500),
-        Trouble::Status(429),
-        Trouble::Status(409),
-        Trouble::Drop,
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        app.stripe.inject(Fault::after_effect(CREATE, trouble));
-        open(&app.learner(&format!("buyer-{index}")), shop.order()).await;
-    }
-    assert_eq!(sessions_at_stripe(&app).await.len(), 4);
-    app.finish().await;
-}
-
-/// H: B9
-#[tokio::test]
-async fn what_stripe_refuses_for_good_is_asked_afresh_the_next_time() {
-    let app = TestApp::start().await;
-    let shop = Shop::open(&app).await;
-    let learner = app.learner("one");
-    let refusal = Fault::before_effect(CREATE, Trouble::Status(400));
-    app.stripe.inject(refusal);
-    let refused = learner.post(CHECKOUTS, shop.order()).await;
-    refused.expect_problem(503, "payment-provider-unavailable");
-    open(&learner, shop.order()).await;
-    let requests = app.stripe.requests();
-    assert_eq!(requests.len(), 2);
-    assert_ne!(requests[0].idempotency_key, requests[1].idempotency_key);
     app.finish().await;
 }
 

@@ -36,7 +36,9 @@ async fn a_completed_checkout_without_the_money_gives_nothing_yet() {
     assert_eq!(now["purchaseId"], json!(null));
     assert!(!has_access(&learner, &shop.course).await);
     assert_eq!(app.count("purchases"), 0);
-    let again = open(&learner, shop.order()).await;
+    let mut order = shop.order();
+    order["uiMode"] = json!("embedded");
+    let again = open(&learner, order).await;
     assert_eq!(again["id"], checkout["id"]);
     assert_eq!(again["url"], json!(null));
     let cancel = learner.call(&format!("{}/cancel", path(&checkout))).await;
@@ -97,7 +99,7 @@ async fn what_was_paid_is_booked_and_what_differs_from_the_offer_is_flagged() {
         let fields = facts.as_object_mut().unwrap();
         fields.extend(changes.as_object().unwrap().clone());
         let told = session_event(&app, &checkout, COMPLETED, &facts);
-        app.hear(&[told]).await;
+        app.hear([&told]).await;
         let done = look(&learner, &checkout).await;
         assert_eq!(done["status"], "fulfilled", "{name}");
         assert_eq!(has_access(&learner, &shop.course).await, access, "{name}");
@@ -255,7 +257,7 @@ async fn the_order_of_the_events_does_not_change_where_a_checkout_ends() {
             let events: Vec<_> = facts.iter().chain(&facts).collect();
             for (kind, changes) in events {
                 let told = session_event(&app, &checkout, kind, changes);
-                app.hear(&[told]).await;
+                app.hear([&told]).await;
             }
             let done = look(&learner, &checkout).await;
             assert_eq!(done["status"], end, "{facts:?}");

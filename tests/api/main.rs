@@ -13,6 +13,7 @@
 
 mod bad_input;
 mod checkout;
+mod checkout_outage;
 mod checkout_status;
 mod claim;
 mod country_discount;

@@ -71,17 +71,11 @@ pub fn paid() -> Value {
 
 impl TestApp {
     /// Sends events of the test's making, and works on them.
-    pub async fn hear(&self, events: &[Value]) {
+    pub async fn hear(&self, events: impl IntoIterator<Item = &Value>) {
         for event in events {
             self.stripe_event(event).await.expect(200);
         }
         self.work().await;
-    }
-
-    /// The events of a type that Stripe has not delivered yet.
-    pub fn undelivered(&self, kind: &str) -> Vec<Value> {
-        let events = self.stripe.pending_events().into_iter();
-        events.filter(|event| event["type"] == kind).collect()
     }
 
     /// Somebody with a token some of whose claims are as the test says.

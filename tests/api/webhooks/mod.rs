@@ -1,4 +1,6 @@
 //! What Stripe and Clerk send.
 
 mod clerk;
+mod clerk_signature;
 mod stripe;
+mod stripe_signature;

@@ -1,158 +1,14 @@
-//! Receiving Stripe's events: proof of origin, the inbox, and what becomes of an event that cannot be handled.
+//! Stripe's events in the inbox: kept once, handled once, and what becomes of one that cannot be handled.
 
 use std::time::{Duration, Instant};
 
-use chrono::Utc;
 use lectern::jobs::worker;
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::app::STRIPE_WEBHOOK_SECRET as SECRET;
 use crate::support::buying::{event, has_access, look, open, paid, session_event};
-use crate::support::{Reply, Shop, TestApp, sign_stripe};
+use crate::support::{Shop, TestApp};
 
-const WEBHOOK: &str = "/v1/webhooks/stripe";
 const COMPLETED: &str = "checkout.session.completed";
-
-/// Sends a body under a signature header, or none.
-async fn send(app: &TestApp, signature: Option<&[u8]>, body: &[u8]) -> Reply {
-    let sender = app.anon();
-    let mut request = sender.request(Method::POST, WEBHOOK).body(body.to_vec());
-    if let Some(signature) = signature {
-        request = request.header("stripe-signature", signature);
-    }
-    sender.send(request).await
-}
-
-/// A header that is right now, under the harness's secret.
-fn signed(body: &[u8]) -> String {
-    sign_stripe(SECRET, Utc::now().timestamp(), body)
-}
-
-/// The recorded event, as Stripe would write it.
-fn body() -> String {
-    event("plan.created", &json!({ "object": "plan" })).to_string()
-}
-
-/// H: A1, A4
-#[tokio::test]
-async fn a_body_that_stripe_did_not_sign_just_now_is_refused_and_not_stored() {
-    let app = TestApp::start().await;
-    let body = body();
-    let bytes = body.as_bytes();
-    let now = Utc::now().timestamp();
-    let genuine = signed(bytes);
-    let tag = genuine.split_once("v1=").unwrap().1;
-    let spaced = serde_json::to_string_pretty(&serde_json::from_str::<Value>(&body).unwrap());
-    let spaced = spaced.unwrap();
-    for (what, signature, body) in [
-        ("no header", None, bytes),
-        ("an empty header", Some(String::new()), bytes),
-        ("no tag", Some(format!("t={now}")), bytes),
-        ("no time", Some(format!("v1={tag}")), bytes),
-        (
-            "another time",
-            Some(format!("t={},v1={tag}", now - 9)),
-            bytes,
-        ),
-        ("another scheme", Some(format!("t={now},v0={tag}")), bytes),
-        (
-            "half a tag",
-            Some(format!("t={now},v1={}", &tag[..32])),
-            bytes,
-        ),
-        (
-            "another secret",
-            Some(sign_stripe("whsec_other", now, bytes)),
-            bytes,
-        ),
-        ("an empty secret", Some(sign_stripe("", now, bytes)), bytes),
-        ("another body", Some(genuine.clone()), b"{}"),
-        (
-            "the same JSON, written anew",
-            Some(genuine.clone()),
-            spaced.as_bytes(),
-        ),
-        (
-            "too old",
-            Some(sign_stripe(SECRET, now - 301, bytes)),
-            bytes,
-        ),
-        (
-            "too new",
-            Some(sign_stripe(SECRET, now + 330, bytes)),
-            bytes,
-        ),
-        ("no text at all", Some(genuine.clone()), b"\xff\xfe\x00"),
-    ] {
-        let reply = send(&app, signature.as_deref().map(str::as_bytes), body).await;
-        assert_eq!(reply.status, 400, "{what}");
-        reply.expect_problem(400, "bad-signature");
-    }
-    let reply = send(&app, Some(b"t=\xff,v1=\xff"), bytes).await;
-    reply.expect_problem(400, "bad-signature");
-    assert_eq!(app.count("webhook_events"), 0);
-
-    for time in [now - 290, now + 290] {
-        let header = sign_stripe(SECRET, time, bytes);
-        let reply = send(&app, Some(header.as_bytes()), bytes).await;
-        assert_eq!(reply.expect(200), json!({ "received": true }));
-    }
-    assert_eq!(app.count("webhook_events"), 1);
-    app.finish().await;
-}
-
-/// H: A1
-#[tokio::test]
-async fn what_is_signed_but_no_event_is_refused_without_harm() {
-    let app = TestApp::start().await;
-    for body in [
-        &b"\xff\xfe\x00"[..],
-        b"",
-        b"{",
-        b"null",
-        b"[]",
-        b"{}",
-        br#"{"id":"evt_1"}"#,
-        br#"{"type":"plan.created"}"#,
-        br#"{"id":7,"type":"plan.created"}"#,
-    ] {
-        let reply = send(&app, Some(signed(body).as_bytes()), body).await;
-        reply.expect_problem(400, "malformed-request");
-    }
-    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-    let deep = deep.as_bytes();
-    let reply = send(&app, Some(signed(deep).as_bytes()), deep).await;
-    reply.expect_problem(400, "malformed-request");
-    assert_eq!(app.count("webhook_events"), 0);
-    app.finish().await;
-}
-
-/// H: A3
-#[tokio::test]
-async fn a_secret_can_be_rolled_without_losing_an_event() {
-    let secrets = format!("whsec_new, {SECRET}");
-    let app = TestApp::start_with(&[("STRIPE_WEBHOOK_SECRETS", &secrets)]).await;
-    let now = Utc::now().timestamp();
-    let tag = |secret: &str, body: &str| {
-        let header = sign_stripe(secret, now, body.as_bytes());
-        header.split_once(',').unwrap().1.to_owned()
-    };
-    for secrets in [
-        &["whsec_new"][..],
-        &[SECRET],
-        &[SECRET, "whsec_new"],
-        &["whsec_unknown", SECRET],
-    ] {
-        let body = body();
-        let tags: Vec<_> = secrets.iter().map(|secret| tag(secret, &body)).collect();
-        let header = format!("t={now},{},v0=abcd", tags.join(","));
-        let reply = send(&app, Some(header.as_bytes()), body.as_bytes()).await;
-        reply.expect(200);
-    }
-    assert_eq!(app.count("webhook_events"), 4);
-    app.finish().await;
-}
 
 /// H: A5
 #[tokio::test]
@@ -166,8 +22,8 @@ async fn a_delivery_that_comes_again_is_accepted_and_works_once() {
         app.stripe_event(&told).await.expect(200);
         assert_eq!(app.count("webhook_events WHERE status = 'received'"), 1);
     }
-    app.hear(&[told.clone()]).await;
-    app.hear(&[told]).await;
+    app.hear([&told]).await;
+    app.hear([&told]).await;
     let handled = "webhook_events WHERE status = 'processed' AND attempts = 1";
     assert_eq!(app.count(handled), 1);
     assert_eq!(app.count("webhook_events"), 1);
@@ -184,11 +40,11 @@ async fn an_event_that_failed_is_worked_on_at_once_when_it_is_delivered_again() 
     let checkout = open(&learner, shop.order()).await;
     let told = session_event(&app, &checkout, COMPLETED, &paid());
     app.break_inserts("purchases");
-    app.hear(&[told.clone()]).await;
+    app.hear([&told]).await;
     app.mend();
     app.work().await;
     assert_eq!(app.count("purchases"), 0);
-    app.hear(&[told]).await;
+    app.hear([&told]).await;
     assert_eq!(look(&learner, &checkout).await["status"], "fulfilled");
     app.finish().await;
 }
@@ -211,7 +67,11 @@ async fn a_database_that_is_down_is_answered_with_503_and_the_next_delivery_is_k
         reply.expect_problem(503, "database-unavailable");
     }
     app.restore_database();
-    app.stripe_event(&told).await.expect(200);
+    // Stripe asks again and again; each connection that died unused may cost one try more.
+    let mut left = app.state.config.database_pool_size;
+    while app.stripe_event(&told).await.status != 200 {
+        left = left.checked_sub(1).expect("the event is accepted at last");
+    }
     assert_eq!(app.count("webhook_events"), 2);
     app.finish().await;
 }
@@ -228,7 +88,7 @@ async fn a_poisoned_event_is_tried_ever_more_rarely_then_laid_aside_and_blocks_n
         "ALTER TABLE purchases ADD CONSTRAINT poison CHECK (checkout_id <> '{id}')"
     ));
     let told = session_event(&app, &poisoned, COMPLETED, &paid());
-    app.hear(&[told.clone()]).await;
+    app.hear([&told]).await;
     shop.buy(&app, &lucky).await;
     assert!(has_access(&lucky, &shop.course).await);
 
@@ -251,32 +111,6 @@ async fn a_poisoned_event_is_tried_ever_more_rarely_then_laid_aside_and_blocks_n
     assert_eq!(app.count(dead), 1);
     assert_eq!(app.count("purchases"), 1);
     app.finish_with_work_left().await;
-}
-
-/// H: A14
-#[tokio::test]
-async fn a_body_that_is_too_large_or_compressed_is_refused() {
-    let app = TestApp::start().await;
-    let large = vec![b' '; 512 * 1024 + 1];
-    let reply = send(&app, Some(signed(&large).as_bytes()), &large).await;
-    reply.expect_problem(413, "payload-too-large");
-
-    let sender = app.anon();
-    let body = body();
-    let request = sender
-        .request(Method::POST, WEBHOOK)
-        .header("stripe-signature", signed(body.as_bytes()))
-        .header("content-encoding", "gzip");
-    let reply = sender.send(request.body(body)).await;
-    reply.expect_problem(415, "unsupported-media-type");
-    assert_eq!(app.count("webhook_events"), 0);
-
-    let mut full = event("plan.created", &json!({}));
-    let rest = 512 * 1024 - full.to_string().len() - r#","padding":"""#.len();
-    full["padding"] = json!("x".repeat(rest));
-    assert_eq!(full.to_string().len(), 512 * 1024);
-    app.hear(&[full]).await;
-    app.finish().await;
 }
 
 /// H: A15, A19
@@ -373,20 +207,6 @@ async fn an_event_of_another_api_version_is_understood_as_far_as_it_matters() {
     app.finish().await;
 }
 
-/// H: A21
-#[tokio::test]
-async fn a_trailing_slash_makes_no_difference() {
-    let app = TestApp::start().await;
-    let (sender, body) = (app.anon(), body());
-    for path in ["/v1/webhooks/stripe/", "//v1/webhooks/stripe"] {
-        let request = sender
-            .request(Method::POST, path)
-            .header("stripe-signature", signed(body.as_bytes()));
-        sender.send(request.body(body.clone())).await.expect(200);
-    }
-    app.finish().await;
-}
-
 #[tokio::test]
 async fn a_nul_in_an_event_is_left_out_and_the_rest_is_kept() {
     let app = TestApp::start().await;
@@ -395,7 +215,7 @@ async fn a_nul_in_an_event_is_left_out_and_the_rest_is_kept() {
         &json!({ "na\0me": "nobody", "text": "a\0b" }),
     );
     told["id"] = json!("evt_\0nul");
-    app.hear(&[told]).await;
+    app.hear([&told]).await;
     let stored = r#"webhook_events WHERE event_id = 'evt_nul' AND type = 'plan.created'
         AND payload #> '{data,object}' = '{"text": "ab"}'"#;
     assert_eq!(app.count(stored), 1);
