@@ -11,6 +11,8 @@
     reason = "a test that meets the unexpected has to fail on the spot"
 )]
 
+mod access;
+mod audit_log;
 mod bad_input;
 mod checkout;
 mod checkout_outage;
@@ -23,11 +25,13 @@ mod fulfilment;
 mod laws;
 mod lesson;
 mod order;
+mod people;
 mod product;
 mod product_admin;
 mod progress;
 mod purchase;
 mod restore;
+mod sales;
 mod support;
 mod user;
 mod webhooks;

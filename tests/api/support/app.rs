@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
@@ -11,7 +12,7 @@ use diesel::sql_types::BigInt;
 use lectern::app::{AppState, app};
 use lectern::config::Config;
 use lectern::dev::clerk::{self, LocalClerk, TokenOptions};
-use lectern::dev::stripe::{self, Attempt, Delivery, LocalStripe};
+use lectern::dev::stripe::{self, Attempt, Delivery, LocalStripe, Recorded};
 use lectern::domain::enums::UserRole;
 use lectern::jobs::worker;
 use lectern::repositories::user;
@@ -25,6 +26,29 @@ pub const STRIPE_WEBHOOK_SECRET: &str = "whsec_harness";
 pub const CLERK_WEBHOOK_SECRET: &str = "whsec_dGhlIGhhcm5lc3MncyBDbGVyayBzZWNyZXQ=";
 /// Where buyers are sent back to.
 pub const RETURN_URL: &str = "https://shop.example.com/return";
+
+/// The signing key that the local Clerks of all tests share: making one takes longer than most tests.
+fn signing_key() -> PathBuf {
+    static KEY: OnceLock<PathBuf> = OnceLock::new();
+    let path = KEY.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clerk-key.der");
+        local_clerk("", "", Some(path.clone()));
+        path
+    });
+    path.clone()
+}
+
+fn local_clerk(issuer: &str, webhook_url: &str, key_file: Option<PathBuf>) -> LocalClerk {
+    LocalClerk::new(clerk::Options {
+        base_url: issuer.to_owned(),
+        webhook_secret: CLERK_WEBHOOK_SECRET.parse().unwrap(),
+        webhook_url: Some(webhook_url.to_owned()),
+        announce: false,
+        key_file,
+        people_file: None,
+    })
+    .unwrap()
+}
 
 /// A running store. Work behind the answers (events, jobs) is done when a test says so, never by itself.
 pub struct TestApp {
@@ -50,15 +74,12 @@ impl TestApp {
         let local = TcpListener::bind("127.0.0.1:0").unwrap();
         let local_url = format!("http://{}", local.local_addr().unwrap());
 
-        let clerk = LocalClerk::new(clerk::Options {
-            base_url: format!("{local_url}/clerk"),
-            webhook_secret: CLERK_WEBHOOK_SECRET.parse().unwrap(),
-            webhook_url: Some(format!("{url}/v1/webhooks/clerk")),
-            announce: false,
-            key_file: None,
-            people_file: None,
-        })
-        .unwrap();
+        let webhook_url = format!("{url}/v1/webhooks/clerk");
+        let clerk = local_clerk(
+            &format!("{local_url}/clerk"),
+            &webhook_url,
+            Some(signing_key()),
+        );
         let stripe = LocalStripe::new(stripe::Options {
             secret_key: STRIPE_SECRET_KEY.into(),
             webhook_secret: STRIPE_WEBHOOK_SECRET.into(),
@@ -269,6 +290,12 @@ impl TestApp {
             self.count("purchases WHERE refunded_in_cents > price_paid_in_cents"),
             0,
             "more refunded than paid"
+        );
+        let unkeyed =
+            |request: &Recorded| request.method == "POST" && request.idempotency_key.is_none();
+        assert!(
+            !self.stripe.requests().iter().any(unkeyed),
+            "a POST to Stripe had no idempotency key"
         );
         self.stop().await;
     }
