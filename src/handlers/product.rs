@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::public;
 use crate::app::AppState;
 use crate::domain::enums::{LessonStatus, ProductStatus};
+use crate::domain::text::SearchText;
 use crate::domain::time::Timestamp;
 use crate::http::page::{Page, default_limit, place};
 use crate::http::query::Query;
@@ -212,6 +213,9 @@ impl CatalogueSort {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct CatalogueQuery {
+    /// Words, or their beginnings, in name or description; a single word may be mistyped.
+    #[garde(dive)]
+    q: Option<SearchText>,
     /// Only products that hold this course.
     #[garde(skip)]
     course_id: Option<Uuid>,
@@ -250,6 +254,7 @@ pub async fn catalogue(
                 conn,
                 order,
                 query.course_id,
+                query.q.as_deref(),
                 i64::from(query.limit) + 1,
             )?)
         })

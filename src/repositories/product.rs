@@ -5,7 +5,7 @@ use diesel::dsl::{exists, now, sql};
 use diesel::expression::SqlLiteral;
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
@@ -110,14 +110,20 @@ macro_rules! after {
     }};
 }
 
-/// A page of the public catalogue, perhaps only of products that hold a certain course.
+/// A page of the public catalogue, perhaps only of products that hold a certain course or answer a search.
 pub fn catalogue(
     conn: &mut PgConnection,
     order: CatalogueOrder,
     course_id: Option<Uuid>,
+    search: Option<&str>,
     limit: i64,
 ) -> QueryResult<Vec<ProductRow>> {
     let mut query = on_sale();
+    if let Some(text) = search {
+        let found =
+            sql::<Bool>("products.id IN (SELECT search_products(").bind::<Text, _>(text.to_owned());
+        query = query.filter(found.sql("))"));
+    }
     if let Some(course_id) = course_id {
         let holds = course_products::table
             .filter(course_products::product_id.eq(products::id))

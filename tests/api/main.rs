@@ -32,6 +32,7 @@ mod progress;
 mod purchase;
 mod restore;
 mod sales;
+mod search;
 mod support;
 mod user;
 mod webhooks;

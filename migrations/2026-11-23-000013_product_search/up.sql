@@ -1,0 +1,22 @@
+CREATE EXTENSION IF NOT EXISTS pg_trgm;
+
+CREATE INDEX products_words_idx ON products USING gin (to_tsvector('simple', name || ' ' || description))
+    WHERE status = 'public' AND deleted_at IS NULL;
+CREATE INDEX products_name_trigrams_idx ON products USING gin (name gin_trgm_ops)
+    WHERE status = 'public' AND deleted_at IS NULL;
+
+-- Products on sale that hold every word of the text, or the beginning of it, in their name or description; and for a
+-- single word those whose name holds something so much like it that it may be a typing error.
+CREATE FUNCTION search_products(searched text) RETURNS SETOF uuid LANGUAGE sql STABLE
+SET pg_trgm.word_similarity_threshold = 0.4
+AS $$
+    SELECT id FROM products
+    WHERE status = 'public' AND deleted_at IS NULL AND (
+        to_tsvector('simple', name || ' ' || description) @@ (
+            SELECT to_tsquery('simple', coalesce(string_agg(word || ':*', ' & '), ''))
+            FROM regexp_split_to_table(lower(searched), '[^[:alnum:]]+') AS word
+            WHERE word <> ''
+        )
+        OR (searched <% name AND searched !~ '\s')
+    )
+$$;
