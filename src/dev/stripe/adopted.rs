@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{
     books::{Books, Kind, Particulars},
     objects::{new_id, with},
-    payments::{Outcome, intent_of, new_charge, receipt_url, refunds_of},
+    payments::{Outcome, intent_of, new_charge, receipt_url},
 };
 
 /// A purchase made before the local Stripe began to keep books, such as one of a demo store.
@@ -63,7 +63,6 @@ pub(super) fn adopt(books: &mut Books, adopted: &Adopted) {
             "created": created,
             "id": adopted.charge_id,
             "receipt_url": receipt_url(books, &adopted.charge_id),
-            "refunds": refunds_of(&adopted.charge_id),
         }),
     );
     let item = json!({

@@ -78,28 +78,29 @@ fn line_item(form: &Form, at: &str) -> Result<(Value, Value), ApiError> {
     Ok((item, product))
 }
 
+/// In the smallest unit; quantities are held to it as well.
+pub(super) const LARGEST_AMOUNT: i64 = 99_999_999;
+
 /// A required whole number from `least` to Stripe's largest amount.
 fn whole(form: &Form, name: &str, least: i64) -> Result<i64, ApiError> {
     form.require(name)?;
     form.integer(name)?
-        .filter(|number| (least..=99_999_999).contains(number))
+        .filter(|number| (least..=LARGEST_AMOUNT).contains(number))
         .ok_or_else(|| {
-            let message = format!("{name} must be at least {least} and at most 99999999.");
+            let message = format!("{name} must be at least {least} and at most {LARGEST_AMOUNT}.");
             ApiError::parameter("parameter_invalid_integer", name, message)
         })
 }
 
-/// Shares the discount among the items by their amounts; the last takes what rounding leaves.
+/// Shares the discount among the items by their amounts. The items up to each one together get their share
+/// rounded down, so that all of it is given out and no item gets more than its amount.
 pub(super) fn spread(items: &mut [Value], subtotal: i64, discount: i64) {
-    let (mut left, count) = (discount, items.len());
-    for (index, item) in items.iter_mut().enumerate() {
+    let (mut so_far, mut given) = (0, 0);
+    for item in items {
         let amount = number(item, "amount_subtotal");
-        let share = if index + 1 == count {
-            left
-        } else {
-            discount * amount / subtotal.max(1)
-        };
-        left -= share;
+        so_far += amount;
+        let share = discount * so_far / subtotal.max(1) - given;
+        given += share;
         merge(
             item,
             json!({ "amount_discount": share, "amount_total": amount - share }),

@@ -149,9 +149,9 @@ fn expand_path(books: &Books, value: &mut Value, steps: &[&str]) -> Result<(), N
             .try_for_each(|value| expand_path(books, value, steps)),
         Value::Null => Ok(()),
         Value::Object(fields) => {
-            if *step == "line_items" && !fields.contains_key("line_items") {
-                let items = line_items(books, fields).ok_or(NotExpandable)?;
-                fields.insert("line_items".to_owned(), items);
+            if !fields.contains_key(*step) {
+                let list = on_demand(books, fields, step).ok_or(NotExpandable)?;
+                fields.insert((*step).to_owned(), list);
             }
             let field = fields.get_mut(*step).ok_or(NotExpandable)?;
             if let Some(whole) = field.as_str().and_then(|id| by_id(books, id)) {
@@ -172,9 +172,24 @@ fn by_id(books: &Books, id: &str) -> Option<Value> {
     books.find(kind, id).ok().cloned()
 }
 
-fn line_items(books: &Books, session: &Map<String, Value>) -> Option<Value> {
-    let id = session.get("id")?.as_str()?;
-    Some(line_item_list(books, id))
+/// The lists that an object shows only when they are asked for.
+fn on_demand(books: &Books, fields: &Map<String, Value>, step: &str) -> Option<Value> {
+    let text_of = |name: &str| fields.get(name).and_then(Value::as_str);
+    match (text_of("object")?, step) {
+        ("checkout.session", "line_items") => Some(line_item_list(books, text_of("id")?)),
+        ("charge", "refunds") => Some(refund_list(books, text_of("id")?)),
+        _ => None,
+    }
+}
+
+/// The charge's refunds as a list object, newest first.
+fn refund_list(books: &Books, charge_id: &str) -> Value {
+    let refunds = books.all(Kind::Refund).iter().rev();
+    let refunds: Vec<_> = refunds
+        .filter(|refund| text(refund, "charge") == charge_id)
+        .collect();
+    let url = format!("/v1/charges/{charge_id}/refunds");
+    json!({ "object": "list", "data": refunds, "has_more": false, "url": url })
 }
 
 /// The session's line items as a list object.

@@ -81,9 +81,7 @@ pub(super) fn pay(
 pub(super) fn settle(books: &mut Books, id: &str, succeeded: bool) -> Result<Value, ApiError> {
     let session = books.find(Kind::Session, id)?;
     let intent_id = text(session, "payment_intent").to_owned();
-    let waiting =
-        text(session, "status") == "complete" && text(session, "payment_status") == "unpaid";
-    if !waiting || text(books.find(Kind::PaymentIntent, &intent_id)?, "status") != "processing" {
+    if !is_on_its_way(books, session) {
         return Err(ApiError::invalid(
             "This Checkout Session does not wait for a delayed payment.",
         ));
@@ -107,6 +105,12 @@ pub(super) fn settle(books: &mut Books, id: &str, succeeded: bool) -> Result<Val
     let session = books.find(Kind::Session, id)?.clone();
     emit(books, event, &session);
     Ok(session)
+}
+
+/// Whether the session waits for a delayed payment.
+pub(super) fn is_on_its_way(books: &Books, session: &Value) -> bool {
+    let intent = books.find(Kind::PaymentIntent, text(session, "payment_intent"));
+    intent.is_ok_and(|intent| text(intent, "status") == "processing")
 }
 
 /// The session's payment intent, taken out of the books: the one of a declined try, or a new one.
@@ -140,7 +144,7 @@ pub(super) fn new_charge(books: &Books, intent: &Value, outcome: Outcome, countr
             "id": id, "created": now(), "amount": field(intent, "amount"), "currency": field(intent, "currency"),
             "metadata": field(intent, "metadata"), "payment_intent": field(intent, "id"), "payment_method": new_id("pm"),
             "balance_transaction": new_id("txn"), "captured": true, "amount_captured": field(intent, "amount"),
-            "receipt_url": receipt_url(books, &id), "refunds": refunds_of(&id),
+            "receipt_url": receipt_url(books, &id),
         }),
     );
     if outcome == Outcome::Delayed {
@@ -171,10 +175,6 @@ pub(super) fn new_charge(books: &Books, intent: &Value, outcome: Outcome, countr
 
 pub(super) fn receipt_url(books: &Books, charge_id: &str) -> String {
     format!("{}/receipts/{charge_id}", books.base_url)
-}
-
-pub(super) fn refunds_of(charge_id: &str) -> Value {
-    json!({ "object": "list", "data": [], "has_more": false, "url": format!("/v1/charges/{charge_id}/refunds") })
 }
 
 fn succeed(books: &mut Books, intent_id: &str) -> Result<(), ApiError> {

@@ -176,26 +176,20 @@ fn change(books: &mut Books, id: &str, changes: Value, events: &[&str]) -> Resul
     Ok(refund)
 }
 
-/// Brings the charge's refunded amounts and list up to date with its refunds; the charge.
+/// Brings the charge's refunded amounts up to date with its refunds; the charge.
 fn recount(books: &mut Books, charge_id: &str) -> Result<Value, ApiError> {
-    let refunds: Vec<_> = books
+    let refunded: i64 = books
         .all(Kind::Refund)
         .iter()
-        .rev()
         .filter(|refund| text(refund, "charge") == charge_id)
-        .cloned()
-        .collect();
-    let refunded: i64 = refunds
-        .iter()
         .filter(|refund| matches!(text(refund, "status"), "pending" | "succeeded"))
         .map(|refund| number(refund, "amount"))
         .sum();
     let charge = books.find_mut(Kind::Charge, charge_id)?;
     let whole = refunded == number(charge, "amount");
-    let list = with(field(charge, "refunds"), json!({ "data": refunds }));
     merge(
         charge,
-        json!({ "amount_refunded": refunded, "refunded": whole, "refunds": list }),
+        json!({ "amount_refunded": refunded, "refunded": whole }),
     );
     Ok(charge.clone())
 }

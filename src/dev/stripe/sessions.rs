@@ -8,7 +8,7 @@ use super::{
     error::ApiError,
     events::emit,
     form::Form,
-    items,
+    items::{self, LARGEST_AMOUNT},
     objects::{field, merge, new_id, now, number, text, with},
 };
 
@@ -66,6 +66,7 @@ pub(super) fn create(books: &mut Books, form: &Form) -> Result<Value, ApiError> 
         .iter()
         .map(|item| number(item, "amount_subtotal"))
         .sum();
+    check_maximum(subtotal)?;
     let coupon = coupons::of_session(books, form)?;
     let discount = coupon.map_or(Ok(0), |coupon| {
         coupons::discount(coupon, subtotal, &currency)
@@ -198,6 +199,15 @@ fn check_expiry(form: &Form) -> Result<i64, ApiError> {
     };
     let message = format!("The `{NAME}` timestamp must be {wrong} from Checkout Session creation.");
     Err(ApiError::invalid(message).param(NAME))
+}
+
+/// Stripe charges at most eight digits. Source: <https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts>.
+fn check_maximum(subtotal: i64) -> Result<(), ApiError> {
+    if subtotal <= LARGEST_AMOUNT {
+        return Ok(());
+    }
+    let message = "The Checkout Session's amount must be at most 99999999 in smallest units.";
+    Err(ApiError::invalid(message).code("amount_too_large"))
 }
 
 /// The smallest charge in a currency, in its smallest unit; zero is free and always allowed.

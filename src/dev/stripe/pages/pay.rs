@@ -49,7 +49,7 @@ fn body(books: &Books, id: &str) -> Result<String, ApiError> {
             ]
             .concat()
         }
-        ("complete", "unpaid") => {
+        ("complete", "unpaid") if payments::is_on_its_way(books, session) => {
             let settle = |outcome, label| {
                 button(&format!("{url}/settle"), &[("outcome", outcome)], "", label)
             };
@@ -104,12 +104,6 @@ fn one_item(books: &Books, item: &Value) -> String {
             .unwrap_or_default(),
     );
     let product = product.unwrap_or(&Value::Null);
-    let image = product
-        .pointer("/images/0")
-        .and_then(Value::as_str)
-        .map_or_else(String::new, |url| {
-            format!("<img alt=\"\" src=\"{}\">", escape(url))
-        });
     let times = match number(item, "quantity") {
         1 => String::new(),
         quantity => format!(" × {quantity}"),
@@ -118,7 +112,7 @@ fn one_item(books: &Books, item: &Value) -> String {
         escape(text(item, "description")),
         escape(text(product, "description")),
     );
-    format!("{image}<h2>{name}{times}</h2><p>{description}</p>")
+    format!("<h2>{name}{times}</h2><p>{description}</p>")
 }
 
 fn declined_note(books: &Books, session: &Value) -> String {
