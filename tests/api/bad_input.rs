@@ -47,7 +47,7 @@ fn endpoints(shop: &Shop) -> Vec<Endpoint> {
         "name": "N", "description": "D", "youtubeVideoId": "dQw4w9WgXcQ", "status": "preview",
     });
     let product = json!({
-        "name": "N", "description": "D", "imageUrl": "/n.png", "priceInCents": 100, "status": "public",
+        "name": "N", "description": "D", "imageUrl": "/n.png", "priceInCents": 4900, "status": "public",
         "courseIds": [shop.course],
     });
     let mut moved = lesson.clone();
@@ -404,7 +404,9 @@ async fn a_body_of_the_wrong_media_type_or_size_is_not_read() {
     let shop = Shop::open(&app).await;
     let admin = app.admin();
     for endpoint in endpoints(&shop) {
-        let good = endpoint.good.to_string();
+        let mut good = endpoint.good.clone();
+        good.as_object_mut().unwrap().remove("expectedTotalInCents");
+        let good = good.to_string();
         let typed = |media_type: &str| {
             let request = admin.request(endpoint.method.clone(), &endpoint.path);
             request
@@ -494,15 +496,21 @@ async fn text_of_any_script_comes_back_as_it_was_sent_but_trimmed() {
 }
 
 /// Sends bytes as they are and reads the whole answer.
-fn raw(app: &TestApp, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(app.url.trim_start_matches("http://")).unwrap();
-    stream
-        .set_read_timeout(Some(Duration::from_secs(10)))
-        .unwrap();
-    stream.write_all(request).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    String::from_utf8(answer).unwrap()
+async fn raw(app: &TestApp, request: &[u8]) -> String {
+    let (address, request) = (app.url.replace("http://", ""), request.to_owned());
+    let exchange = move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        stream.write_all(&request).unwrap();
+        let mut answer = Vec::new();
+        let end = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8(answer).unwrap();
+        end.unwrap_or_else(|error| panic!("not closed ({error}) after: {answer}"));
+        answer
+    };
+    tokio::task::spawn_blocking(exchange).await.unwrap()
 }
 
 #[tokio::test]
@@ -546,7 +554,7 @@ async fn a_nul_byte_is_refused_wherever_it_is() {
         b"GET /v1/\0 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         b"GET /v1/products?cursor=\0 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     ] {
-        let answer = raw(&app, request);
+        let answer = raw(&app, request).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     }
     app.finish().await;
@@ -567,7 +575,7 @@ async fn a_body_without_a_stated_length_is_cut_off_at_the_limit() {
     );
     let body = " ".repeat(70_000);
     let chunked = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
-    let answer = raw(&app, chunked.as_bytes());
+    let answer = raw(&app, chunked.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(
         answer.contains("\"code\":\"payload-too-large\""),
