@@ -404,9 +404,7 @@ async fn a_body_of_the_wrong_media_type_or_size_is_not_read() {
     let shop = Shop::open(&app).await;
     let admin = app.admin();
     for endpoint in endpoints(&shop) {
-        let mut good = endpoint.good.clone();
-        good.as_object_mut().unwrap().remove("expectedTotalInCents");
-        let good = good.to_string();
+        let good = endpoint.good.to_string();
         let typed = |media_type: &str| {
             let request = admin.request(endpoint.method.clone(), &endpoint.path);
             request
