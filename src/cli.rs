@@ -182,11 +182,8 @@ fn migrate(command: &Migrate) -> anyhow::Result<()> {
 
 /// A connection for commands that need the database and nothing else.
 fn connect() -> anyhow::Result<diesel::PgConnection> {
-    let url = std::env::var("DATABASE_URL")
-        .ok()
-        .filter(|url| !url.is_empty());
-    let url = url.context("DATABASE_URL is missing; it names the database to work on")?;
-    Ok(db::connect(&url.into())?)
+    let url = Config::database_url_from(|name| std::env::var(name).ok())?;
+    Ok(db::connect(&url)?)
 }
 
 fn print_openapi(check: bool) -> anyhow::Result<()> {

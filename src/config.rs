@@ -124,11 +124,7 @@ impl Config {
             .unwrap_or_else(default_bind_addr);
         let issuer = vars.required_url("CLERK_ISSUER");
         let config = Self {
-            database_url: vars
-                .required_with("DATABASE_URL", "a postgres:// URL", |url| {
-                    url.starts_with("postgres://") || url.starts_with("postgresql://")
-                })
-                .into(),
+            database_url: vars.database_url(),
             database_pool_size: vars
                 .parsed_if("DATABASE_POOL_SIZE", "a number from 1 to 1000", |size| {
                     (1..=1000).contains(size)
@@ -184,11 +180,22 @@ impl Config {
             log_format: vars.log_format(),
             bind_addr,
         };
-        if vars.faults.is_empty() {
-            Ok(config)
-        } else {
-            Err(ConfigErrors(vars.faults))
-        }
+        vars.checked(config)
+    }
+
+    /// `DATABASE_URL` by itself, for commands that need the database and nothing else.
+    ///
+    /// # Errors
+    /// When it is missing or malformed.
+    pub fn database_url_from(
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<SecretString, ConfigErrors> {
+        let mut vars = Variables {
+            get: &variable,
+            faults: BTreeMap::new(),
+        };
+        let url = vars.database_url();
+        vars.checked(url)
     }
 }
 
@@ -218,6 +225,22 @@ impl Variables<'_> {
 
     fn fault(&mut self, name: &'static str, fault: impl Into<String>) {
         self.faults.insert(name, fault.into());
+    }
+
+    /// What was read, when nothing was wrong with it.
+    fn checked<T>(self, read: T) -> Result<T, ConfigErrors> {
+        if self.faults.is_empty() {
+            Ok(read)
+        } else {
+            Err(ConfigErrors(self.faults))
+        }
+    }
+
+    fn database_url(&mut self) -> SecretString {
+        let is_postgres =
+            |url: &str| url.starts_with("postgres://") || url.starts_with("postgresql://");
+        self.required_with("DATABASE_URL", "a postgres:// URL", is_postgres)
+            .into()
     }
 
     fn required_with(
