@@ -43,6 +43,7 @@ CREATE TABLE checkouts (
 SELECT add_audit_columns('checkouts');
 CREATE UNIQUE INDEX checkouts_one_open_key ON checkouts (user_id, product_id)
     WHERE status IN ('creating', 'open', 'processing');
+CREATE INDEX checkouts_user_id_idx ON checkouts (user_id);
 CREATE INDEX checkouts_product_id_idx ON checkouts (product_id);
 CREATE INDEX checkouts_unsettled_idx ON checkouts (created_at) WHERE status IN ('creating', 'open', 'processing');
 

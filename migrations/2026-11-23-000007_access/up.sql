@@ -43,9 +43,9 @@ DECLARE
     the_course uuid := coalesce(NEW.course_id, OLD.course_id);
 BEGIN
     IF NEW.id IS NOT NULL AND NEW.ended_at IS NULL THEN
+        -- One statement makes the row or locks it: between two, an end of the last other grant could remove it.
         INSERT INTO user_course_access (user_id, course_id) VALUES (the_user, the_course)
-        ON CONFLICT DO NOTHING;
-        PERFORM FROM user_course_access WHERE user_id = the_user AND course_id = the_course FOR UPDATE;
+        ON CONFLICT (user_id, course_id) DO UPDATE SET user_id = EXCLUDED.user_id;
     ELSE
         PERFORM FROM user_course_access WHERE user_id = the_user AND course_id = the_course FOR UPDATE;
         DELETE FROM user_course_access

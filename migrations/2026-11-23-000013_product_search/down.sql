@@ -1,4 +1,4 @@
 DROP FUNCTION search_products(text);
 DROP INDEX products_name_trigrams_idx;
 DROP INDEX products_words_idx;
--- The extension stays: it may have been there before.
+DROP EXTENSION pg_trgm;

@@ -219,9 +219,10 @@ pub struct CatalogueQuery {
     /// Only products that hold this course.
     #[garde(skip)]
     course_id: Option<Uuid>,
+    /// `-createdAt`, the newest first, unless said otherwise.
     #[garde(skip)]
     #[serde(default)]
-    #[param(inline, default = "-createdAt")]
+    #[param(inline)]
     sort: CatalogueSort,
     /// How many rows at most.
     #[garde(range(min = 1, max = 100))]

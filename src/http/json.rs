@@ -152,7 +152,7 @@ pub fn field_error(
 ) -> FieldError {
     // serde_json appends " at line 1 column 2", which says nothing to a person with a pointer.
     let message = message.split(" at line ").next().unwrap_or(message);
-    let named = message.split('`').nth(1).unwrap_or_default();
+    let named = escape(message.split('`').nth(1).unwrap_or_default());
     if message.starts_with("missing field") {
         make(
             format!("{parent}/{named}"),
@@ -194,12 +194,17 @@ pub fn pointer(path: &serde_path_to_error::Path) -> String {
             Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
             Segment::Map { key } | Segment::Enum { variant: key } => {
                 pointer.push('/');
-                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+                pointer.push_str(&escape(key));
             }
             Segment::Unknown => {}
         }
     }
     pointer
+}
+
+/// A name as a part of a JSON Pointer.
+fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// garde's path, in Rust's names (`course_ids[0]`), as a pointer in JSON's names (`/courseIds/0`).

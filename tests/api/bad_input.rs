@@ -1,1 +1,583 @@
+//! Bad input: what is sent wrongly is answered with the fault and its place, and never reaches the database.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::lists::NOBODY;
+use crate::support::shop;
+use crate::support::{Client, Reply, Shop, TestApp};
+
+/// An endpoint with a JSON body, and a body that it accepts.
+struct Endpoint {
+    method: Method,
+    path: String,
+    good: Value,
+    /// Fields without which it cannot do.
+    required: &'static [&'static str],
+}
+
+impl Endpoint {
+    async fn send(&self, client: &Client, body: impl Into<reqwest::Body>) -> Reply {
+        let request = client.request(self.method.clone(), &self.path);
+        let request = request.header("content-type", "application/json");
+        client.send(request.body(body)).await
+    }
+
+    async fn send_json(&self, client: &Client, body: &Value) -> Reply {
+        self.send(client, body.to_string()).await
+    }
+
+    /// The good body with a field changed.
+    fn with(&self, field: &str, value: &Value) -> Value {
+        let mut body = self.good.clone();
+        body[field] = value.clone();
+        body
+    }
+}
+
+/// Every endpoint with a JSON body.
+fn endpoints(shop: &Shop) -> Vec<Endpoint> {
+    let course = json!({ "name": "N", "description": "D" });
+    let section = json!({ "name": "N", "status": "public" });
+    let lesson = json!({
+        "name": "N", "description": "D", "youtubeVideoId": "dQw4w9WgXcQ", "status": "preview",
+    });
+    let product = json!({
+        "name": "N", "description": "D", "imageUrl": "/n.png", "priceInCents": 4900, "status": "public",
+        "courseIds": [shop.course],
+    });
+    let mut moved = lesson.clone();
+    moved["sectionId"] = json!(shop.practice);
+    let mut order = shop.order();
+    order["expectedTotalInCents"] = json!(4900);
+    let of = |method, path: String, good: &Value, required| Endpoint {
+        method,
+        path,
+        good: good.clone(),
+        required,
+    };
+    let (post, patch) = (Method::POST, Method::PATCH);
+    vec![
+        of(
+            post.clone(),
+            "/v1/admin/courses".into(),
+            &course,
+            &["name", "description"],
+        ),
+        of(
+            patch.clone(),
+            format!("/v1/admin/courses/{}", shop.course),
+            &course,
+            &[],
+        ),
+        of(
+            post.clone(),
+            format!("/v1/admin/courses/{}/sections", shop.course),
+            &section,
+            &["name"],
+        ),
+        of(
+            patch.clone(),
+            format!("/v1/admin/sections/{}", shop.basics),
+            &section,
+            &[],
+        ),
+        of(
+            post.clone(),
+            format!("/v1/admin/sections/{}/lessons", shop.basics),
+            &lesson,
+            &["name", "youtubeVideoId"],
+        ),
+        of(
+            patch.clone(),
+            format!("/v1/admin/lessons/{}", shop.welcome),
+            &moved,
+            &[],
+        ),
+        of(
+            post.clone(),
+            "/v1/admin/products".into(),
+            &product,
+            &[
+                "name",
+                "description",
+                "imageUrl",
+                "priceInCents",
+                "courseIds",
+            ],
+        ),
+        of(
+            patch,
+            format!("/v1/admin/products/{}", shop.product),
+            &product,
+            &[],
+        ),
+        of(
+            post,
+            "/v1/checkout/sessions".into(),
+            &order,
+            &["productId", "uiMode", "returnUrl"],
+        ),
+    ]
+}
+
+/// Values that a field never accepts, and below which pointer they are named.
+fn wrong_values(field: &str) -> Vec<(Value, &'static str)> {
+    let here = |values: Value| -> Vec<(Value, &'static str)> {
+        let Value::Array(values) = values else {
+            panic!("a list of values")
+        };
+        values.into_iter().map(|value| (value, "")).collect()
+    };
+    let long = |length: usize| "x".repeat(length);
+    match field {
+        "name" => here(json!([
+            1,
+            true,
+            [],
+            {},
+            null,
+            "",
+            " \t\u{3000}",
+            "a\u{0}b",
+            "a\nb",
+            "a\tb",
+            "\u{7f}",
+            "\u{85}a\u{85}b",
+            long(201),
+            "🦀".repeat(201),
+        ])),
+        "description" => here(json!([
+            1,
+            false,
+            [],
+            {},
+            "",
+            "\n",
+            "a\u{0}b",
+            "a\u{1b}[31mb",
+            long(10_001)
+        ])),
+        "imageUrl" => here(json!([
+            1,
+            null,
+            "",
+            "a.png",
+            "http://images.example.com/a.png",
+            "//evil.example/a.png",
+            "/\\evil.example",
+            "https://",
+            "javascript:alert(1)",
+            "data:image/png;base64,AA==",
+            "/a b",
+            "/a\u{0}",
+            "https://a.example/\n",
+            format!("/{}", long(2048)),
+        ]))
+        .into_iter()
+        .filter(|(value, _)| value != "https://a.example/\n")
+        .collect(),
+        "priceInCents" => here(json!([
+            -1,
+            100_000_000,
+            2_147_483_648_u64,
+            u64::MAX,
+            1.5,
+            100.0,
+            "100",
+            "",
+            null,
+            true,
+            [100],
+            {},
+        ])),
+        "expectedTotalInCents" => here(json!([-1, 100_000_000, 1.5, "4900", true, []])),
+        "status" | "uiMode" => here(json!([
+            "Public", "hosted ", "", "deleted", "public\u{0}", 0, null, true, ["public"], { "public": null },
+            { "hosted": null },
+        ])),
+        "courseIds" => {
+            let mut wrong = here(json!([1, "x", null, {}, []]));
+            let inside = json!([["x"], [1], [null], [""], [["x"]], ["\u{0}"], [NOBODY]]);
+            wrong.extend(
+                inside
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|value| (value.clone(), "/0")),
+            );
+            wrong
+        }
+        "youtubeVideoId" => here(json!([
+            1,
+            null,
+            "",
+            "short",
+            "dQw4w9WgXc\u{0}",
+            "https://vimeo.com/1"
+        ])),
+        "sectionId" | "productId" => here(json!([1, null, "", "x", "\u{0}", {}, ["x"]])),
+        "returnUrl" => here(json!([
+            1,
+            null,
+            "",
+            "/return",
+            "https://evil.example/return",
+            "https://shop.example.com.evil.example/",
+            "https://shop.example.com@evil.example/",
+            "http://shop.example.com/return",
+            "javascript:alert(1)",
+            "https://shop.example.com/\u{0}",
+            format!("https://shop.example.com/{}", long(2000)),
+        ])),
+        other => panic!("say what is wrong for {other}"),
+    }
+}
+
+/// All that the endpoints could have changed.
+async fn stored(admin: &Client, app: &TestApp, shop: &Shop) -> Value {
+    let course = format!("/v1/admin/courses/{}", shop.course);
+    json!([
+        admin.walk("/v1/admin/courses").await,
+        admin.get(&course).await.expect(200),
+        admin.walk("/v1/admin/products").await,
+        app.count("checkouts"),
+    ])
+}
+
+#[tokio::test]
+async fn each_field_refuses_what_it_cannot_hold_and_is_pointed_at() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let admin = app.admin();
+    let before = stored(&admin, &app, &shop).await;
+    for endpoint in endpoints(&shop) {
+        for field in endpoint.good.as_object().unwrap().keys() {
+            for (value, below) in wrong_values(field) {
+                println!("{} {} {field}: {value}", endpoint.method, endpoint.path);
+                let body = endpoint.with(field, &value);
+                let reply = endpoint.send_json(&admin, &body).await;
+                reply.expect_invalid(&format!("/{field}{below}"));
+            }
+        }
+        for field in endpoint.required {
+            let mut body = endpoint.good.clone();
+            body.as_object_mut().unwrap().remove(*field);
+            let problem = endpoint
+                .send_json(&admin, &body)
+                .await
+                .expect_problem(422, "invalid");
+            assert_eq!(problem["errors"][0]["pointer"], format!("/{field}"));
+            assert_eq!(problem["errors"][0]["code"], "required");
+        }
+    }
+    assert_eq!(
+        stored(&admin, &app, &shop).await,
+        before,
+        "nothing was written"
+    );
+    // The bodies were wrong for these reasons alone.
+    for endpoint in endpoints(&shop) {
+        let reply = endpoint.send_json(&admin, &endpoint.good).await;
+        assert!(
+            reply.status.is_success(),
+            "{} {}: {}",
+            endpoint.method,
+            endpoint.path,
+            reply.text
+        );
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_of_another_shape_than_the_endpoints_is_refused() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let admin = app.admin();
+    let before = stored(&admin, &app, &shop).await;
+    for endpoint in endpoints(&shop) {
+        let values: Vec<_> = endpoint
+            .good
+            .as_object()
+            .unwrap()
+            .values()
+            .cloned()
+            .collect();
+        for body in [
+            json!([]),
+            json!(values),
+            json!(null),
+            json!("{}"),
+            json!(1),
+            json!(true),
+        ] {
+            endpoint.send_json(&admin, &body).await.expect_invalid("");
+        }
+        for (name, pointer) in [
+            ("surprise", "/surprise"),
+            ("Name", "/Name"),
+            ("id", "/id"),
+            ("userId", "/userId"),
+            ("", "/"),
+            ("a/b~c", "/a~1b~0c"),
+            ("\u{0}", "/\u{0}"),
+        ] {
+            let reply = endpoint
+                .send_json(&admin, &endpoint.with(name, &json!(1)))
+                .await;
+            let problem = reply.expect_problem(422, "invalid");
+            assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
+            assert_eq!(problem["errors"][0]["code"], "unknown-field");
+        }
+        for (field, value) in endpoint.good.as_object().unwrap() {
+            let good = endpoint.good.to_string();
+            let twice = good.replacen('{', &format!("{{{}:{value},", json!(field)), 1);
+            let problem = endpoint
+                .send(&admin, twice)
+                .await
+                .expect_problem(422, "invalid");
+            assert_eq!(problem["errors"][0]["pointer"], format!("/{field}"));
+            assert_eq!(problem["errors"][0]["code"], "duplicate-field");
+        }
+    }
+    assert_eq!(
+        stored(&admin, &app, &shop).await,
+        before,
+        "nothing was written"
+    );
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_json_is_malformed() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let admin = app.admin();
+    let deep = "[".repeat(20_000);
+    let bodies: [&[u8]; 13] = [
+        b"",
+        b" ",
+        b"{",
+        b"}",
+        b"name=N",
+        b"{'name':'N'}",
+        b"{\"name\":\"N\",}",
+        b"{\"name\":\"N\"} {}",
+        b"{\"name\":\"a\0b\"}",
+        b"{\"name\":\"a\nb\"}",
+        b"{\"name\":\"\xff\"}",
+        b"\xef\xbb\xbf{}",
+        deep.as_bytes(),
+    ];
+    for endpoint in endpoints(&shop) {
+        for body in bodies {
+            let reply = endpoint.send(&admin, body.to_vec()).await;
+            reply.expect_problem(400, "malformed-request");
+        }
+        // Valid JSON, as deep as the size allows, in a field that holds a text.
+        let nested = format!("{}1{}", "[".repeat(30_000), "]".repeat(30_000));
+        for field in [
+            endpoint.good.as_object().unwrap().keys().next().unwrap(),
+            "surprise",
+        ] {
+            let body = format!("{{{}:{nested}}}", json!(field));
+            let reply = endpoint.send(&admin, body).await;
+            let problem = reply.expect_problem(422, "invalid");
+            let pointer = problem["errors"][0]["pointer"].as_str().unwrap();
+            assert!(
+                pointer.starts_with(&format!("/{field}")) && pointer.len() < 1000,
+                "{pointer}"
+            );
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_of_the_wrong_media_type_or_size_is_not_read() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let admin = app.admin();
+    for endpoint in endpoints(&shop) {
+        let good = endpoint.good.to_string();
+        let typed = |media_type: &str| {
+            let request = admin.request(endpoint.method.clone(), &endpoint.path);
+            request
+                .header("content-type", media_type)
+                .body(good.clone())
+        };
+        for media_type in [
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/jsonx",
+            "json",
+            "*/*",
+        ] {
+            let reply = admin.send(typed(media_type)).await;
+            reply.expect_problem(415, "unsupported-media-type");
+        }
+        let bare = admin.request(endpoint.method.clone(), &endpoint.path);
+        let reply = admin.send(bare.body(good.clone())).await;
+        reply.expect_problem(415, "unsupported-media-type");
+        let compressed = typed("application/json").header("content-encoding", "gzip");
+        let reply = admin.send(compressed).await;
+        reply.expect_problem(415, "unsupported-media-type");
+        let merge_patch = admin.send(typed("application/merge-patch+json")).await;
+        if endpoint.method == Method::PATCH {
+            merge_patch.expect(200);
+        } else {
+            merge_patch.expect_problem(415, "unsupported-media-type");
+        }
+        let padded = |size: usize| format!("{}{good}", " ".repeat(size - good.len()));
+        let reply = endpoint.send(&admin, padded(64 * 1024 + 1)).await;
+        reply.expect_problem(413, "payload-too-large");
+        let request = admin.request(endpoint.method.clone(), &endpoint.path);
+        let request = request.header("content-type", "Application/JSON; charset=utf-8");
+        let reply = admin.send(request.body(padded(64 * 1024))).await;
+        assert!(reply.status.is_success(), "{}", reply.text);
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn several_faults_are_named_at_once() {
+    let app = TestApp::start().await;
+    let body = json!({
+        "name": " ", "description": "D", "imageUrl": "x", "priceInCents": -1, "courseIds": [],
+    });
+    let reply = app.admin().post("/v1/admin/products", body).await;
+    let problem = reply.expect_problem(422, "invalid");
+    let errors = problem["errors"].as_array().unwrap().iter();
+    let mut pointers: Vec<_> = errors
+        .map(|error| error["pointer"].as_str().unwrap())
+        .collect();
+    pointers.sort_unstable();
+    assert_eq!(
+        pointers,
+        ["/courseIds", "/imageUrl", "/name", "/priceInCents"]
+    );
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn text_of_any_script_comes_back_as_it_was_sent_but_trimmed() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let crabs = "🦀".repeat(200);
+    let letters = "ß".repeat(200);
+    for name in [
+        "x",
+        "שלום עולם, ברוכים הבאים",
+        "مرحبا \u{202b}بالعالم\u{202c}!",
+        "👩‍👩‍👧‍👦 e\u{301} Zürich 漢字",
+        "O'Reilly; DROP TABLE \"courses\"; -- %s %00 \\u0000 {{7*7}} <b>",
+        &crabs,
+        &letters,
+    ] {
+        let body = json!({ "name": format!(" \u{a0}{name}\u{3000}\n"), "description": format!("{name}\r\n\t{name}") });
+        let made = admin.post("/v1/admin/courses", body).await.expect(201);
+        assert_eq!(made["name"], name);
+        assert_eq!(made["description"], format!("{name}\r\n\t{name}"));
+        let path = format!("/v1/admin/courses/{}", shop::id(&made));
+        let changed = admin
+            .change(&path, json!({ "description": "🦀".repeat(10_000) }))
+            .await;
+        assert_eq!(changed["description"], "🦀".repeat(10_000));
+        assert_eq!(admin.get(&path).await.expect(200)["name"], name);
+    }
+    app.finish().await;
+}
+
+/// Sends bytes as they are and reads the whole answer.
+async fn raw(app: &TestApp, request: &[u8]) -> String {
+    let (address, request) = (app.url.replace("http://", ""), request.to_owned());
+    let exchange = move || {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(10)))
+            .unwrap();
+        stream.write_all(&request).unwrap();
+        let mut answer = Vec::new();
+        let end = stream.read_to_end(&mut answer);
+        let answer = String::from_utf8(answer).unwrap();
+        end.unwrap_or_else(|error| panic!("not closed ({error}) after: {answer}"));
+        answer
+    };
+    tokio::task::spawn_blocking(exchange).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_nul_byte_is_refused_wherever_it_is() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let admin = app.admin();
+    for (path, status, code) in [
+        ("/v1/products/%00".to_owned(), 404, "not-found"),
+        (
+            format!("/v1/products/{}%00", shop.product),
+            404,
+            "not-found",
+        ),
+        (
+            format!("/v1/courses/{}/lessons/%00", shop.course),
+            404,
+            "not-found",
+        ),
+        ("/problems/not-found%00".to_owned(), 404, "not-found"),
+        ("/v1%00/products".to_owned(), 404, "not-found"),
+        ("/v1/products?cursor=%00".to_owned(), 400, "invalid-cursor"),
+        ("/v1/products?sort=%00".to_owned(), 422, "invalid"),
+        ("/v1/products?%00=1".to_owned(), 422, "invalid"),
+        ("/v1/admin/courses?limit=%00".to_owned(), 422, "invalid"),
+        (
+            "/v1/me/purchases?cursor=%00".to_owned(),
+            400,
+            "invalid-cursor",
+        ),
+    ] {
+        admin.get(&path).await.expect_problem(status, code);
+    }
+    let token = app.clerk.mint("user_\u{0}", &Default::default()).unwrap();
+    let reply = app.with_token(&token).get("/v1/me").await;
+    reply.expect_problem(401, "unauthenticated");
+    for request in [
+        &b"GET /v1/products HTTP/1.1\r\nHost: a\r\nX-Request-Id: a\0b\r\nConnection: close\r\n\r\n"
+            [..],
+        b"GET /v1/me HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer \0\r\nConnection: close\r\n\r\n",
+        b"GET /v1/\0 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        b"GET /v1/products?cursor=\0 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    ] {
+        let answer = raw(&app, request).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_without_a_stated_length_is_cut_off_at_the_limit() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let request = admin
+        .request(Method::POST, "/v1/admin/courses")
+        .build()
+        .unwrap();
+    let authorization = request.headers()["authorization"].to_str().unwrap();
+    let head = format!(
+        "POST /v1/admin/courses HTTP/1.1\r\nHost: a\r\nAuthorization: {authorization}\r\n\
+         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+    );
+    let body = " ".repeat(70_000);
+    let chunked = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let answer = raw(&app, chunked.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(
+        answer.contains("\"code\":\"payload-too-large\""),
+        "{answer}"
+    );
+    app.finish().await;
+}

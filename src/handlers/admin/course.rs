@@ -168,7 +168,7 @@ pub struct DetailQuery {
     /// `include`: deleted sections and lessons too; `only`: nothing but what is deleted or holds it.
     #[garde(skip)]
     #[serde(default)]
-    #[param(inline, default = "no")]
+    #[param(inline)]
     deleted: Deleted,
 }
 

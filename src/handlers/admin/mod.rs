@@ -28,7 +28,7 @@ pub struct ListQuery {
     /// `only`: what was deleted, instead of what was not.
     #[garde(skip)]
     #[serde(default)]
-    #[param(inline, default = "no")]
+    #[param(inline)]
     pub deleted: Deleted,
     /// How many rows at most.
     #[garde(range(min = 1, max = 100))]

@@ -1,1 +1,32 @@
-//! What is true of the whole.
+//! What is true of the whole: the document, the rights, the migrations, the errors, the configuration.
+
+mod config;
+mod migrations;
+mod problems;
+mod routes;
+mod spec;
+
+use serde_json::Value;
+
+use crate::support::TestApp;
+
+/// The methods that a path of the document may have.
+const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+
+/// The document that a store serves.
+async fn document(app: &TestApp) -> Value {
+    app.anon().get("/openapi.json").await.expect(200)
+}
+
+/// Every operation of the document: its path, its method in capitals, and itself.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let of_path = |(path, item): (&String, &Value)| {
+        let operations = METHODS.into_iter().filter_map(|method| {
+            let operation = item.get(method)?;
+            Some((path.clone(), method.to_uppercase(), operation.clone()))
+        });
+        operations.collect::<Vec<_>>()
+    };
+    paths.iter().flat_map(of_path).collect()
+}

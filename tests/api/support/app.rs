@@ -203,6 +203,11 @@ impl TestApp {
         self.database.set_reachable(true);
     }
 
+    /// Where the store's database is, for another program that works on it.
+    pub fn database_url(&self) -> String {
+        self.database.url()
+    }
+
     /// Counts rows: `app.count("purchases")`, `app.count("jobs WHERE status = 'pending'")`.
     pub fn count(&self, from: &str) -> i64 {
         #[derive(QueryableByName)]

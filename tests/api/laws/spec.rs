@@ -1,0 +1,226 @@
+//! The OpenAPI document: what is committed, what is served and what is mounted are one.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{METHODS, document, operations};
+use crate::support::TestApp;
+use crate::support::lists::NOBODY;
+
+/// A path of the document with something in the place of its parameters.
+fn filled(path: &str, with: &str) -> String {
+    let segments = path.split('/').map(|segment| match segment {
+        "{code}" => "not-found",
+        segment if segment.starts_with('{') => with,
+        segment => segment,
+    });
+    segments.collect::<Vec<_>>().join("/")
+}
+
+#[tokio::test]
+async fn the_served_document_is_the_committed_one() {
+    let app = TestApp::start().await;
+    let mut served = document(&app).await;
+    assert_eq!(served["servers"], json!([{ "url": app.url }]));
+    let text = include_str!("../../../openapi/openapi.json");
+    let committed: Value = serde_json::from_str(text).unwrap();
+    served["servers"] = committed["servers"].clone();
+    assert!(
+        served == committed,
+        "mend it with: cargo run -- openapi > openapi/openapi.json"
+    );
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn every_operation_is_described_and_says_how_it_fails() {
+    let app = TestApp::start().await;
+    let document = document(&app).await;
+    assert_eq!(document["openapi"], "3.1.0");
+    let tags = document["tags"].as_array().unwrap().iter();
+    let known: BTreeSet<_> = tags.map(|tag| tag["name"].as_str().unwrap()).collect();
+    let mut ids = BTreeSet::new();
+    for (path, method, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(ids.insert(id.to_owned()), "{id} names two operations");
+        assert!(!operation["summary"].as_str().unwrap().is_empty(), "{id}");
+        let tags = operation["tags"].as_array().unwrap();
+        assert_eq!(tags.len(), 1, "{id}");
+        assert!(known.contains(tags[0].as_str().unwrap()), "{id}: {tags:?}");
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(
+            responses.keys().any(|status| status.starts_with('2')),
+            "{id}"
+        );
+        let errors: Vec<_> = responses
+            .iter()
+            .filter(|(status, _)| !status.starts_with('2'))
+            .collect();
+        assert!(
+            tags[0] == "Operation" || !errors.is_empty(),
+            "{id} never fails?"
+        );
+        for (status, response) in errors {
+            let content = &response["content"]["application/problem+json"];
+            assert_eq!(
+                content["schema"]["$ref"], "#/components/schemas/Problem",
+                "{id} {status}"
+            );
+            for (code, example) in content["examples"].as_object().unwrap() {
+                assert_eq!(example["value"]["code"], *code);
+                assert_eq!(example["value"]["status"].to_string(), *status, "{id}");
+            }
+        }
+        let in_path = path.matches('{').count();
+        let parameters = operation["parameters"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default();
+        let declared = parameters
+            .iter()
+            .filter(|parameter| parameter["in"] == "path")
+            .count();
+        assert_eq!(in_path, declared, "{id}: the parameters of {path}");
+        let needs_token = path.starts_with("/v1/me") || path.starts_with("/v1/admin");
+        assert!(
+            !needs_token || operation["security"] == json!([{ "session": [] }]),
+            "{method} {path}"
+        );
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_documented_answers_and_nothing_else_does() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let document = document(&app).await;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        let has: Vec<_> = METHODS
+            .into_iter()
+            .filter(|method| item.get(method).is_some())
+            .collect();
+        let mut allowed: Vec<_> = has.iter().map(|method| method.to_uppercase()).collect();
+        if has.contains(&"get") {
+            allowed.push("HEAD".into());
+        }
+        allowed.push("OPTIONS".into());
+        allowed.sort();
+        let url = filled(path, NOBODY);
+        for method in METHODS.into_iter().chain(["head", "trace", "propfind"]) {
+            let name = method.to_uppercase();
+            let request = admin.request(Method::from_bytes(name.as_bytes()).unwrap(), &url);
+            let reply = admin.send(request).await;
+            if allowed.contains(&name) {
+                // The router answers 405 where it knows the address but not the method, so a 404 is the handler's.
+                assert_ne!(reply.status, 405, "{name} {path}");
+                assert!(reply.status != 404 || path.contains('{'), "{name} {path}");
+            } else {
+                assert_eq!(reply.header("allow"), allowed.join(", "), "{name} {path}");
+                assert_eq!(reply.status, 405, "{name} {path}");
+                if method != "head" {
+                    reply.expect_problem(405, "method-not-allowed");
+                }
+            }
+        }
+        let options = app
+            .anon()
+            .send(app.anon().request(Method::OPTIONS, &url))
+            .await;
+        assert_eq!(options.header("allow"), allowed.join(", "), "{path}");
+        options.expect(204);
+    }
+    for path in [
+        "/",
+        "/v1",
+        "/v2/products",
+        "/v1/me/",
+        "/v1/me/lessons",
+        "/admin",
+        "/dev/tokens",
+        "/v1/Products",
+    ] {
+        let reply = admin.get(path).await;
+        if path == "/v1/me/" {
+            reply.expect(200);
+        } else {
+            reply.expect_problem(404, "not-found");
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_bad_id_in_any_path_is_not_found() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let document = document(&app).await;
+    let long = "a".repeat(3000);
+    for (path, method, operation) in operations(&document) {
+        if !path.contains('{') || path.contains("{code}") {
+            continue;
+        }
+        for id in [
+            "1",
+            "-1",
+            "null",
+            "not-a-uuid",
+            "%00",
+            "%ff",
+            "{id}",
+            "%F0%9F%A6%80",
+            &long,
+        ] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let mut request = admin.request(method, &filled(&path, id));
+            if operation["requestBody"].is_object() {
+                request = request
+                    .header("content-type", "application/json")
+                    .body("{}");
+            }
+            let reply = admin.send(request).await;
+            reply.expect_problem(404, "not-found");
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_head_says_what_a_get_would_without_the_body() {
+    let app = TestApp::start().await;
+    let anon = app.anon();
+    for path in [
+        "/v1/products",
+        "/problems",
+        "/healthz",
+        "/openapi.json",
+        "/v1/products/1",
+    ] {
+        let get = anon.get(path).await;
+        let head = anon.send(anon.request(Method::HEAD, path)).await;
+        assert_eq!(head.status, get.status, "{path}");
+        assert_eq!(head.header("content-type"), get.header("content-type"));
+        assert_eq!(head.text, "");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn the_documentation_is_served_from_the_binary() {
+    let app = TestApp::start().await;
+    let anon = app.anon();
+    let docs = anon.get("/docs").await;
+    let location = docs.header("location").to_owned();
+    assert_eq!(docs.status, 303);
+    let page = anon.get(&location).await;
+    assert_eq!(page.status, 200);
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert!(
+        !page.text.contains("https://"),
+        "it asks nobody else: {}",
+        page.text
+    );
+    app.finish().await;
+}
