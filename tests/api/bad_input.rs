@@ -175,12 +175,8 @@ fn wrong_values(field: &str) -> Vec<(Value, &'static str)> {
             "data:image/png;base64,AA==",
             "/a b",
             "/a\u{0}",
-            "https://a.example/\n",
             format!("/{}", long(2048)),
-        ]))
-        .into_iter()
-        .filter(|(value, _)| value != "https://a.example/\n")
-        .collect(),
+        ])),
         "priceInCents" => here(json!([
             -1,
             100_000_000,
