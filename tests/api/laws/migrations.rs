@@ -1,6 +1,7 @@
 //! The schema: every migration there and back, and the rules that each table keeps.
 
 use std::sync::{Arc, Barrier};
+use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
@@ -198,66 +199,80 @@ fn end(reason: &str) -> String {
     )
 }
 
+/// Does the changes at the same moment, each in a connection of its own.
+fn at_once(app: &TestApp, changes: [String; 2]) {
+    let barrier = Arc::new(Barrier::new(changes.len()));
+    let threads = changes.map(|change| {
+        let (mut conn, barrier) = (app.db(), Arc::clone(&barrier));
+        std::thread::spawn(move || {
+            barrier.wait();
+            conn.batch_execute(&change).unwrap();
+        })
+    });
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+}
+
+/// Does the changes one after the other, while somebody else holds the access row: each waits before the next comes.
+fn in_a_queue(app: &TestApp, changes: [String; 2]) {
+    let mut holder = app.db();
+    holder
+        .batch_execute("BEGIN; SELECT FROM user_course_access FOR UPDATE")
+        .unwrap();
+    let waiting =
+        "pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+    let mut threads = Vec::new();
+    for change in changes {
+        let mut conn = app.db();
+        threads.push(std::thread::spawn(move || {
+            conn.batch_execute(&change).unwrap();
+        }));
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while app.count(waiting) < i64::try_from(threads.len()).unwrap() {
+            assert!(Instant::now() < deadline, "nobody waits for the row");
+        }
+    }
+    holder.batch_execute("COMMIT").unwrap();
+    threads
+        .into_iter()
+        .for_each(|thread| thread.join().unwrap());
+}
+
 #[tokio::test]
 async fn two_transactions_that_end_the_last_two_grants_leave_no_access() {
     let app = TestApp::start().await;
-    // In step: the second waits for the first, which commits while it waits.
-    app.db().batch_execute(TWO_GRANTS).unwrap();
-    assert_eq!(app.count("user_course_access"), 1);
-    let (mut first, mut second) = (app.db(), app.db());
-    first.batch_execute("BEGIN").unwrap();
-    first.batch_execute(&end("a")).unwrap();
-    let waiting = std::thread::spawn(move || second.batch_execute(&end("b")).unwrap());
-    let blocked =
-        "pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
-    while app.count(blocked) == 0 {
-        assert!(
-            std::time::Instant::now() < deadline,
-            "the second does not wait for the first"
-        );
-    }
-    first.batch_execute("COMMIT").unwrap();
-    waiting.join().unwrap();
-    assert_eq!(app.count("user_course_access"), 0);
-    // At once, many times.
-    for _ in 0..30 {
+    for round in 0..20 {
         app.db().batch_execute(TWO_GRANTS).unwrap();
-        let barrier = Arc::new(Barrier::new(2));
-        let ends = ["a", "b"].map(|reason| {
-            let (mut conn, barrier) = (app.db(), Arc::clone(&barrier));
-            std::thread::spawn(move || {
-                barrier.wait();
-                conn.batch_execute(&end(reason)).unwrap();
-            })
-        });
-        ends.into_iter().for_each(|thread| thread.join().unwrap());
+        assert_eq!(app.count("user_course_access"), 1);
+        let ends = [end("a"), end("b")];
+        if round == 0 {
+            in_a_queue(&app, ends);
+        } else {
+            at_once(&app, ends);
+        }
         assert_eq!(app.count("user_course_access"), 0);
     }
     app.finish().await;
 }
 
 #[tokio::test]
-async fn ending_a_grant_while_another_is_given_leaves_the_access() {
+async fn a_grant_that_is_given_while_the_last_other_one_ends_gives_the_access() {
     let app = TestApp::start().await;
-    for _ in 0..30 {
+    let give = "INSERT INTO access_grants (user_id, course_id, source, reason)
+        SELECT u.id, c.id, 'manual', 'c' FROM users u, courses c";
+    for round in 0..20 {
         app.db().batch_execute(TWO_GRANTS).unwrap();
         app.db().batch_execute(&end("a")).unwrap();
-        let give = "INSERT INTO access_grants (user_id, course_id, source, reason)
-            SELECT u.id, c.id, 'manual', 'c' FROM users u, courses c";
-        let barrier = Arc::new(Barrier::new(2));
-        let both = [give.to_owned(), end("b")].map(|change| {
-            let (mut conn, barrier) = (app.db(), Arc::clone(&barrier));
-            std::thread::spawn(move || {
-                barrier.wait();
-                conn.batch_execute(&change).unwrap();
-            })
-        });
-        both.into_iter().for_each(|thread| thread.join().unwrap());
-        assert_eq!(app.count("user_course_access"), 1);
-        // Removed for good, as a purge does it, the last one takes the access along.
-        app.db().batch_execute("DELETE FROM access_grants").unwrap();
-        assert_eq!(app.count("user_course_access"), 0);
+        match round {
+            0 => in_a_queue(&app, [end("b"), give.to_owned()]),
+            1 => in_a_queue(&app, [give.to_owned(), end("b")]),
+            _ => at_once(&app, [give.to_owned(), end("b")]),
+        }
+        assert_eq!(app.count("user_course_access"), 1, "round {round}");
     }
+    // Removed for good, as a purge does it, the last grant takes the access along.
+    app.db().batch_execute("DELETE FROM access_grants").unwrap();
+    assert_eq!(app.count("user_course_access"), 0);
     app.finish().await;
 }
