@@ -3,6 +3,8 @@
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, web};
+use diesel::PgConnection;
+use futures_util::TryFutureExt;
 use futures_util::future::{LocalBoxFuture, Shared};
 use uuid::Uuid;
 
@@ -66,7 +68,7 @@ impl FromRequest for CurrentUser {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        gate::close(request, signed_in(request.clone()))
+        gate::close(request, signed_in(request))
     }
 }
 
@@ -75,11 +77,7 @@ impl FromRequest for MaybeUser {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = request.clone();
-        gate::close(
-            request,
-            async move { authenticate(&caller).await.map(Self) },
-        )
+        gate::close(request, authenticate(request).map_ok(Self))
     }
 }
 
@@ -88,7 +86,7 @@ impl FromRequest for Admin {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let user = signed_in(request.clone());
+        let user = signed_in(request);
         let request_id = RequestId::of_request(request);
         gate::close(request, async move {
             let user = user.await?;
@@ -104,35 +102,41 @@ impl FromRequest for Admin {
     }
 }
 
-async fn signed_in(request: HttpRequest) -> Result<CurrentUser, Problem> {
-    authenticate(&request)
-        .await?
-        .ok_or_else(|| Problem::new(Code::Unauthenticated))
+fn signed_in(request: &HttpRequest) -> impl Future<Output = Result<CurrentUser, Problem>> + use<> {
+    let caller = authenticate(request);
+    async move {
+        caller
+            .await?
+            .ok_or_else(|| Problem::new(Code::Unauthenticated))
+    }
 }
 
 /// The person behind the `Authorization` header, provisioned on first sight; `None` without the header.
-async fn authenticate(request: &HttpRequest) -> Result<Option<CurrentUser>, Problem> {
-    let Some(token) = bearer(request)? else {
-        return Ok(None);
-    };
-    let state = request
-        .app_data::<web::Data<AppState>>()
-        .ok_or_else(|| Problem::internal("no state"))?;
-    let claims = state.verifier.verify(&token).await.map_err(refusal)?;
-    let impersonated = claims.impersonated();
-    let row = state
-        .db
-        .read(
-            move |conn| match user::find_by_clerk_id(conn, &claims.sub)? {
-                Some(row) => Ok(row),
-                None => Ok(user::provision(conn, &claims.sub)?),
-            },
-        )
-        .await?;
-    if row.deleted_at.is_some() {
-        return Err(Problem::new(Code::AccountDeleted));
+///
+/// The future holds nothing of the request: the gate keeps it in the request's own extensions, and the two would keep
+/// each other alive for ever.
+fn authenticate(
+    request: &HttpRequest,
+) -> impl Future<Output = Result<Option<CurrentUser>, Problem>> + use<> {
+    let token = bearer(request);
+    let state = request.app_data::<web::Data<AppState>>().cloned();
+    async move {
+        let Some(token) = token? else {
+            return Ok(None);
+        };
+        let state = state.ok_or_else(|| Problem::internal("no state"))?;
+        let claims = state.verifier.verify(&token).await.map_err(refusal)?;
+        let impersonated = claims.impersonated();
+        let find = move |conn: &mut PgConnection| match user::find_by_clerk_id(conn, &claims.sub)? {
+            Some(row) => Ok(row),
+            None => Ok(user::provision(conn, &claims.sub)?),
+        };
+        let row = state.db.read(find).await?;
+        if row.deleted_at.is_some() {
+            return Err(Problem::new(Code::AccountDeleted));
+        }
+        Ok(Some(CurrentUser { row, impersonated }))
     }
-    Ok(Some(CurrentUser { row, impersonated }))
 }
 
 /// The token of `Authorization: Bearer` (RFC 6750); no other place is looked at.

@@ -13,7 +13,7 @@ use crate::problem::Problem;
 
 type Verdict = Shared<LocalBoxFuture<'static, Result<(), Problem>>>;
 
-/// Runs an authentication, and lets the extractors after it in the handler's signature wait for its verdict.
+/// Runs an authentication, which must not hold the request itself, and lets the extractors after it in the handler's signature wait for its verdict.
 pub fn close<T: Clone + 'static>(
     request: &HttpRequest,
     authentication: impl Future<Output = Result<T, Problem>> + 'static,

@@ -1,5 +1,6 @@
 //! Bad input: what is sent wrongly is answered with the fault and its place, and never reaches the database.
 
+use futures_util::future::join_all;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -575,5 +576,25 @@ async fn a_body_without_a_stated_length_is_cut_off_at_the_limit() {
         answer.contains("\"code\":\"payload-too-large\""),
         "{answer}"
     );
+    app.finish().await;
+}
+
+/// A request that is refused early once took its place at the database with it for ever.
+#[tokio::test]
+async fn requests_that_are_refused_early_cost_the_store_nothing_that_lasts() {
+    let app = TestApp::start().await;
+    let learner = app.learner("one");
+    let refused = join_all((0..200).map(|_| learner.get("/v1/admin/courses/no-id"))).await;
+    for reply in refused {
+        assert!(
+            [403, 404].contains(&reply.status.as_u16()),
+            "{}",
+            reply.text
+        );
+    }
+    let served = join_all((0..50).map(|_| learner.get("/v1/me"))).await;
+    for reply in served {
+        reply.expect(200);
+    }
     app.finish().await;
 }

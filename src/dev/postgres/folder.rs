@@ -97,7 +97,8 @@ impl Folder {
         reachable(&root, account.as_ref())?;
         let lock = root.join(LOCK);
         let mut entries = fs::read_dir(&root).map_err(PostgresError::folder("read", &root))?;
-        if !lock.exists() && entries.next().is_some() {
+        // In this order: the lock is the first file that anybody makes here, perhaps just now.
+        if entries.next().is_some() && !lock.exists() {
             return Err(PostgresError::NotOurs { path: root });
         }
         let lock = private(&lock).map_err(PostgresError::folder("write in", &root))?;

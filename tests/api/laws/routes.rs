@@ -33,6 +33,8 @@ struct World {
     /// Somebody else's.
     checkout: String,
     purchase: String,
+    user: String,
+    grant: String,
 }
 
 impl World {
@@ -47,7 +49,14 @@ impl World {
         let deleted_product = product(&admin, "Deleted", 100, &[&shop.course]).await;
         let path = format!("/v1/admin/products/{deleted_product}");
         admin.delete(&path).await.expect(204);
-        let checkout = shop.buy(app, &app.learner("another")).await;
+        let another = app.learner("another");
+        let checkout = shop.buy(app, &another).await;
+        let user = shop::id(&another.get("/v1/me").await.expect(200));
+        let path = format!("/v1/admin/users/{user}/grants");
+        let grant = admin
+            .post(&path, json!({ "courseId": shop.course }))
+            .await
+            .expect(201);
         Self {
             free: product(&admin, "Free", 0, &[&shop.course]).await,
             spare_lesson: lesson(&admin, &shop.secret, "Spare", "private").await,
@@ -58,6 +67,8 @@ impl World {
             deleted_product,
             spare_course,
             spare_section,
+            grant: shop::id(&grant),
+            user,
             shop,
         }
     }
@@ -72,6 +83,9 @@ impl World {
         let new_product = json!({
             "name": "N", "description": "D", "imageUrl": "/n.png", "priceInCents": 1, "courseIds": [course],
         });
+        let restore = |path: String| ("POST", path + "/restore", none.clone(), OWNER);
+        let order = |path: String| ("PUT", path + "/order", json!({ "ids": [] }), OWNER);
+        let user = format!("/v1/admin/users/{}", self.user);
         let get = |path: String, answers| ("GET", path, none.clone(), answers);
         let mut rows = vec![
             // Shop
@@ -103,6 +117,7 @@ impl World {
                 none.clone(),
                 ANOTHERS,
             ),
+            get("/v1/pricing/discount".into(), EVERYBODY),
             // Learn
             get("/v1/me".into(), SIGNED_IN),
             get("/v1/me/courses".into(), SIGNED_IN),
@@ -123,6 +138,7 @@ impl World {
                 json!({}),
                 OWNER,
             ),
+            order(format!("/v1/admin/courses/{}/sections", self.spare_course)),
             (
                 "DELETE",
                 format!("/v1/admin/courses/{}", self.spare_course),
@@ -142,6 +158,7 @@ impl World {
                 json!({}),
                 OWNER,
             ),
+            order(format!("/v1/admin/sections/{}/lessons", self.spare_section)),
             (
                 "DELETE",
                 format!("/v1/admin/sections/{}", self.spare_section),
@@ -189,6 +206,37 @@ impl World {
                 none.clone(),
                 DELETES,
             ),
+            restore(format!("/v1/admin/courses/{course}")),
+            restore(format!("/v1/admin/sections/{basics}")),
+            restore(format!("/v1/admin/lessons/{}", shop.hidden)),
+            restore(format!("/v1/admin/products/{}", shop.product)),
+            get("/v1/admin/pricing/tiers".into(), OWNER),
+            (
+                "PUT",
+                "/v1/admin/pricing/tiers".into(),
+                json!({ "data": [] }),
+                OWNER,
+            ),
+            get("/v1/admin/purchases".into(), OWNER),
+            get(format!("/v1/admin/purchases/{}", self.purchase), OWNER),
+            get("/v1/admin/stats".into(), OWNER),
+            get("/v1/admin/users".into(), OWNER),
+            get(user.clone(), OWNER),
+            ("PATCH", user.clone(), json!({}), OWNER),
+            get(format!("{user}/access"), OWNER),
+            (
+                "DELETE",
+                format!("{user}/grants/{}", self.grant),
+                none.clone(),
+                DELETES,
+            ),
+            (
+                "POST",
+                format!("{user}/grants"),
+                json!({ "courseId": course }),
+                CREATES,
+            ),
+            get("/v1/admin/audit-log".into(), OWNER),
             // Machines
             ("POST", "/v1/webhooks/stripe".into(), json!({}), [400; 4]),
             ("POST", "/v1/webhooks/clerk".into(), json!({}), [400; 4]),
