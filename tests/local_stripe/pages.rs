@@ -56,7 +56,8 @@ async fn what_the_store_sent_is_text_on_every_page() {
     let page_text = page(session["url"].as_str().unwrap()).await.text;
     let safe = "&quot;&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;";
     assert_eq!(page_text.matches(safe).count(), 2, "{page_text}");
-    page(&format!("{}/", stand.url)).await;
+    let dashboard = page(&format!("{}/", stand.url)).await.text;
+    assert_eq!(dashboard.matches(safe).count(), 1, "{dashboard}");
     let missing = page(&format!("{}/pay/%3Cscript%3E", stand.url)).await;
     assert_eq!(missing.status, 404);
     assert!(missing.text.contains("&lt;script&gt;"), "{}", missing.text);

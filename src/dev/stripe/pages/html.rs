@@ -15,7 +15,7 @@ button{font:inherit;border:1px solid #cbd2d9;border-radius:.35rem;background:#ff
 .wide button{width:100%;padding:.6rem;margin:.25rem 0}.main{background:#635bff;border-color:#635bff;color:#fff}\
 table{border-collapse:collapse;width:100%;font-size:.9rem}\
 td,th{text-align:left;padding:.35rem .6rem;border-top:1px solid #e3e8ee;vertical-align:top}\
-form{display:inline}input{font:inherit;width:6rem;padding:.25rem}\
+form{display:inline}input{font:inherit;padding:.25rem}input[type=number]{width:6rem}label{margin-right:.75rem}\
 code{font-size:.85em;overflow-wrap:anywhere}";
 
 /// A page; `body` is HTML.

@@ -127,11 +127,12 @@ fn one_item(books: &Books, item: &Value) -> String {
         1 => String::new(),
         quantity => format!(" × {quantity}"),
     };
-    let (name, description) = (
-        escape(text(item, "description")),
-        escape(text(product, "description")),
-    );
-    format!("<h2>{name}{times}</h2><p>{description}</p>")
+    let description = match text(product, "description") {
+        "" => String::new(),
+        description => format!("<p>{}</p>", escape(description)),
+    };
+    let name = escape(text(item, "description"));
+    format!("<h2>{name}{times}</h2>{description}")
 }
 
 /// Why the last try to pay failed, if it did.
