@@ -104,7 +104,7 @@ async fn sessions_are_found_by_their_payment_and_status() {
         let listed = stand
             .object(&format!("/v1/checkout/sessions?{query}"))
             .await;
-        assert_eq!(ids(&listed), [expected.clone()]);
+        assert_eq!(&ids(&listed), std::slice::from_ref(expected));
     }
     let charges = stand
         .object(&format!("/v1/charges?payment_intent={intent}"))
@@ -159,4 +159,22 @@ async fn a_tries_charges_are_all_listed_for_the_intent() {
         .map(|charge| &charge["status"])
         .collect();
     assert_eq!(statuses, ["succeeded", "failed"]);
+}
+
+#[actix_web::test]
+async fn a_coupon_is_found_even_when_its_id_looks_like_another_kinds() {
+    let stand = Stand::start();
+    let coupon = [("id", "re_launch"), ("percent_off", "10")];
+    stand.post("/v1/coupons", &coupon).await.ok();
+    let session = id(&stand
+        .create(&[("discounts[0][coupon]", "re_launch")])
+        .await
+        .ok());
+    let path = format!("/v1/checkout/sessions/{session}?expand[]=discounts.coupon");
+    let session = stand.object(&path).await;
+    assert_eq!(session["discounts"][0]["coupon"]["percent_off"], 10.0);
+    assert_eq!(
+        stand.stripe.object("re_launch").unwrap()["object"],
+        "coupon"
+    );
 }

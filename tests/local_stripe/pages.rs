@@ -1,5 +1,6 @@
 //! The pages for people: paying, receipts, and the dashboard.
 
+use futures_util::future::join_all;
 use reqwest::{Method, header::ACCEPT};
 use serde_json::json;
 
@@ -13,6 +14,8 @@ async fn page(url: &str) -> Reply {
         Some("text/html; charset=utf-8")
     );
     assert!(reply.text.starts_with("<!doctype html>"));
+    let policy = reply.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none';"), "{policy}");
     for loads in ["<script", "<link", "src=", "@import", "url("] {
         assert!(!reply.text.contains(loads), "{loads} in {}", reply.text);
     }
@@ -53,7 +56,8 @@ async fn what_the_store_sent_is_text_on_every_page() {
     let page_text = page(session["url"].as_str().unwrap()).await.text;
     let safe = "&quot;&gt;&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;";
     assert_eq!(page_text.matches(safe).count(), 2, "{page_text}");
-    page(&format!("{}/", stand.url)).await;
+    let dashboard = page(&format!("{}/", stand.url)).await.text;
+    assert_eq!(dashboard.matches(safe).count(), 1, "{dashboard}");
     let missing = page(&format!("{}/pay/%3Cscript%3E", stand.url)).await;
     assert_eq!(missing.status, 404);
     assert!(missing.text.contains("&lt;script&gt;"), "{}", missing.text);
@@ -79,7 +83,7 @@ async fn a_buyer_who_pays_is_sent_back_to_the_store() {
         assert_eq!(reply.status, 303);
         let back = format!("https://shop.example.com/back/{session}?s={session}");
         assert_eq!(reply.header("location"), Some(back.as_str()));
-        assert!(page(&url).await.text.contains("complete"));
+        assert!(page(&url).await.text.contains("<p>Paid.</p>"));
         let again = submit(&url, &[("outcome", "paid")]).await;
         assert_eq!(again.status, 400);
         assert!(again.text.contains("cannot be paid"), "{}", again.text);
@@ -130,7 +134,10 @@ async fn a_declined_buyer_stays_on_the_page_and_reads_why() {
 #[actix_web::test]
 async fn a_bank_debit_is_settled_on_the_same_page() {
     let stand = Stand::start();
-    for (outcome, payment_status) in [("succeeded", "paid"), ("failed", "unpaid")] {
+    for (outcome, payment_status, said) in [
+        ("succeeded", "paid", "<p>Paid.</p>"),
+        ("failed", "unpaid", "The bank refused the debit."),
+    ] {
         let session = stand.open().await;
         let url = format!("{}/pay/{session}", stand.url);
         let reply = submit(&url, &[("outcome", "delayed")]).await;
@@ -145,7 +152,11 @@ async fn a_bank_debit_is_settled_on_the_same_page() {
         );
         let session = stand.stripe.object(&session).unwrap();
         assert_eq!(session["payment_status"], payment_status);
-        assert!(!page(&url).await.text.contains("on its way"));
+        let text = page(&url).await.text;
+        assert!(
+            !text.contains("on its way") && text.contains(said),
+            "{text}"
+        );
         assert_eq!(submit(&settle, &[("outcome", outcome)]).await.status, 400);
     }
 }
@@ -220,4 +231,30 @@ async fn the_dashboard_shows_everything_and_its_buttons_work() {
     assert_eq!(charge["amount_refunded"], json!(500));
     let unknown = submit(&format!("{}/dashboard/charges/x/eat", stand.url), &[]).await;
     assert_eq!(unknown.status, 404);
+}
+
+#[actix_web::test]
+async fn of_many_who_pay_one_session_at_once_one_does() {
+    let stand = Stand::start();
+    let url = format!("{}/pay/{}", stand.url, stand.open().await);
+    let replies = join_all((0..20).map(|_| submit(&url, &[("outcome", "paid")]))).await;
+    let statuses = replies.iter().map(|reply| reply.status.as_u16());
+    assert_eq!(statuses.clone().filter(|status| *status == 303).count(), 1);
+    assert_eq!(statuses.filter(|status| *status == 400).count(), 19);
+    assert_eq!(stand.event_types(0).len(), 3);
+}
+
+#[actix_web::test]
+async fn a_session_that_costs_nothing_is_completed_with_one_button() {
+    let stand = Stand::start();
+    let free = ("line_items[0][price_data][unit_amount]", "0");
+    let session = stand.create(&[free]).await.ok();
+    let url = session["url"].as_str().unwrap();
+    let text = page(url).await.text;
+    assert!(
+        text.contains("Complete the order") && !text.contains("declined"),
+        "{text}"
+    );
+    assert_eq!(submit(url, &[("outcome", "paid")]).await.status, 303);
+    assert!(page(url).await.text.contains("nothing was due"));
 }

@@ -1,6 +1,6 @@
 //! The state file: what a restart does not forget.
 
-use lectern::dev::stripe::{Adopted, OpenError};
+use lectern::dev::stripe::{Adopted, Delivery, LocalStripe, OpenError, Options, Outcome};
 
 use crate::support::{Stand, form, id};
 
@@ -19,7 +19,9 @@ impl File {
 
 impl Drop for File {
     fn drop(&mut self) {
-        std::fs::remove_file(&self.0).unwrap();
+        let removed = std::fs::remove_file(&self.0);
+        // A second panic would end the other tests as well.
+        assert!(removed.is_ok() || std::thread::panicking());
     }
 }
 
@@ -68,18 +70,38 @@ async fn objects_events_and_kept_answers_survive_a_restart() {
 }
 
 #[actix_web::test]
+async fn a_session_expires_by_itself_when_its_time_has_come() {
+    let file = File::new();
+    let before = file.start();
+    let session = before.open().await;
+    let expires_at = before.stripe.object(&session).unwrap()["expires_at"].clone();
+    drop(before);
+    // The clock is not at hand, but the file is: the session's time is put into the past.
+    let books = std::fs::read_to_string(&file.0).unwrap();
+    let (due, past) = (format!("\"expires_at\":{expires_at}"), "\"expires_at\":1");
+    assert!(books.contains(&due));
+    std::fs::write(&file.0, books.replace(&due, past)).unwrap();
+
+    let after = file.start();
+    assert!(after.stripe.pay(&session, Outcome::Paid).is_err());
+    let path = format!("/v1/checkout/sessions/{session}");
+    assert_eq!(after.object(&path).await["status"], "expired");
+    assert_eq!(after.event_types(0), ["checkout.session.expired"]);
+}
+
+#[actix_web::test]
 async fn a_broken_state_file_is_refused_with_its_name_and_a_remedy() {
     let file = File::new();
     std::fs::write(&file.0, "{").unwrap();
-    let options = lectern::dev::stripe::Options {
+    let options = Options {
         secret_key: "sk_test_local".into(),
         webhook_secret: "whsec_local".into(),
         base_url: "http://127.0.0.1:1".to_owned(),
         webhook_url: None,
-        delivery: lectern::dev::stripe::Delivery::Held,
+        delivery: Delivery::Held,
         state_file: Some(file.0.clone()),
     };
-    let Err(error) = lectern::dev::stripe::LocalStripe::new(options) else {
+    let Err(error) = LocalStripe::new(options) else {
         panic!("a broken file was read");
     };
     assert!(matches!(error, OpenError::StateFile { .. }));

@@ -106,8 +106,7 @@ impl LocalStripe {
 
     /// A session, payment intent, charge, refund, dispute or event by its id, or a coupon by its own.
     pub fn object(&self, id: &str) -> Option<Value> {
-        let kind = Kind::of_id(id).unwrap_or(Kind::Coupon);
-        self.books(|books| books.find(kind, id).ok().cloned())
+        self.books(|books| books.find_any(id).cloned())
     }
 
     /// The id of the charge that last tried to pay a session.

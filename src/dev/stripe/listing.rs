@@ -154,8 +154,8 @@ fn expand_path(books: &Books, value: &mut Value, steps: &[&str]) -> Result<(), N
                 fields.insert((*step).to_owned(), list);
             }
             let field = fields.get_mut(*step).ok_or(NotExpandable)?;
-            if let Some(whole) = field.as_str().and_then(|id| by_id(books, id)) {
-                *field = whole;
+            if let Some(whole) = field.as_str().and_then(|id| books.find_any(id)) {
+                *field = whole.clone();
             }
             // A leaf has to be an object that was expanded, or null; a way on may lead through lists.
             if field.is_string() {
@@ -165,11 +165,6 @@ fn expand_path(books: &Books, value: &mut Value, steps: &[&str]) -> Result<(), N
         }
         _ => Err(NotExpandable),
     }
-}
-
-fn by_id(books: &Books, id: &str) -> Option<Value> {
-    let kind = Kind::of_id(id).unwrap_or(Kind::Coupon);
-    books.find(kind, id).ok().cloned()
 }
 
 /// The lists that an object shows only when they are asked for.

@@ -14,6 +14,7 @@ use super::{
     super::{
         ApiError, LocalStripe, Verdict, Weather,
         books::{Books, Kind},
+        listing,
         objects::{number, text},
         sessions,
     },
@@ -29,20 +30,50 @@ pub(super) async fn show(stripe: Data<LocalStripe>) -> HttpResponse {
     let weather = stripe.lock().weather;
     let tables = stripe.books(|books| {
         [
-            table(books, Kind::Session, "Checkout sessions", session),
-            table(books, Kind::Charge, "Payments", charge),
-            table(books, Kind::Refund, "Refunds", refund),
-            table(books, Kind::Dispute, "Disputes", dispute),
+            table(
+                books,
+                Kind::Session,
+                ("Checkout sessions", ["What", "Amount", "Status"]),
+                session,
+            ),
+            table(
+                books,
+                Kind::Charge,
+                ("Payments", ["Amount", "Status", "What can happen"]),
+                charge,
+            ),
+            table(
+                books,
+                Kind::Refund,
+                ("Refunds", ["Amount", "Status", "What can happen"]),
+                refund,
+            ),
+            table(
+                books,
+                Kind::Dispute,
+                ("Disputes", ["Amount", "Status", "What can happen"]),
+                dispute,
+            ),
             network(books, weather),
-            table(books, Kind::Event, "Events", event),
+            table(
+                books,
+                Kind::Event,
+                ("Events", ["Type", "Answers", ""]),
+                event,
+            ),
         ]
         .concat()
     });
     page(StatusCode::OK, "Dashboard", &tables)
 }
 
-/// Newest first; `row` makes the cells after the id.
-fn table(books: &Books, kind: Kind, title: &str, row: fn(&Books, &Value) -> Vec<String>) -> String {
+/// Newest first; `row` makes the cells after the id, which `columns` name.
+fn table<const N: usize>(
+    books: &Books,
+    kind: Kind,
+    (title, columns): (&str, [&str; N]),
+    row: fn(&Books, &Value) -> [String; N],
+) -> String {
     let rows: String = books
         .all(kind)
         .iter()
@@ -59,12 +90,15 @@ fn table(books: &Books, kind: Kind, title: &str, row: fn(&Books, &Value) -> Vec<
             )
         })
         .collect();
-    let rows = if rows.is_empty() {
-        "<tr><td class=\"note\">None yet.</td></tr>".to_owned()
-    } else {
-        rows
-    };
-    format!("<div class=\"card\"><h2>{title}</h2><table>{rows}</table></div>")
+    if rows.is_empty() {
+        return format!(
+            "<div class=\"card\"><h2>{title}</h2><p class=\"note\">None yet.</p></div>"
+        );
+    }
+    let heads = columns.map(|column| format!("<th>{column}</th>")).concat();
+    format!(
+        "<div class=\"card\"><h2>{title}</h2><table><tr><th>Id</th>{heads}</tr>{rows}</table></div>"
+    )
 }
 
 fn act_url(books: &Books, what: &str, object: &Value, action: &str) -> String {
@@ -79,20 +113,26 @@ fn amount(object: &Value, name: &str) -> String {
     money(number(object, name), text(object, "currency"))
 }
 
-fn session(books: &Books, session: &Value) -> Vec<String> {
-    let link = sessions::pay_url(books, text(session, "id"));
-    vec![
+fn session(books: &Books, session: &Value) -> [String; 3] {
+    let id = text(session, "id");
+    let link = sessions::pay_url(books, id);
+    let items = listing::line_item_list(books, id);
+    let name = items
+        .pointer("/data/0/description")
+        .and_then(Value::as_str)
+        .unwrap_or("Pay");
+    [
+        format!("<a href=\"{}\">{}</a>", escape(&link), escape(name)),
         amount(session, "amount_total"),
         format!(
             "{}, {}",
             text(session, "status"),
             text(session, "payment_status")
         ),
-        format!("<a href=\"{}\">page</a>", escape(&link)),
     ]
 }
 
-fn charge(books: &Books, charge: &Value) -> Vec<String> {
+fn charge(books: &Books, charge: &Value) -> [String; 3] {
     let action =
         |action: &str, label| button(&act_url(books, "charges", charge, action), &[], "", label);
     let actions = if text(charge, "status") == "succeeded" {
@@ -111,7 +151,7 @@ fn charge(books: &Books, charge: &Value) -> Vec<String> {
     } else {
         String::new()
     };
-    vec![
+    [
         amount(charge, "amount"),
         format!(
             "{}, {} refunded",
@@ -122,7 +162,7 @@ fn charge(books: &Books, charge: &Value) -> Vec<String> {
     ]
 }
 
-fn refund(books: &Books, refund: &Value) -> Vec<String> {
+fn refund(books: &Books, refund: &Value) -> [String; 3] {
     let action =
         |action: &str, label| button(&act_url(books, "refunds", refund, action), &[], "", label);
     let actions = match text(refund, "status") {
@@ -135,14 +175,14 @@ fn refund(books: &Books, refund: &Value) -> Vec<String> {
         "succeeded" => action("fail", "Fails after all"),
         _ => String::new(),
     };
-    vec![
+    [
         amount(refund, "amount"),
         text(refund, "status").to_owned(),
         actions,
     ]
 }
 
-fn dispute(books: &Books, dispute: &Value) -> Vec<String> {
+fn dispute(books: &Books, dispute: &Value) -> [String; 3] {
     let action =
         |action: &str, label| button(&act_url(books, "disputes", dispute, action), &[], "", label);
     let status = text(dispute, "status");
@@ -156,10 +196,10 @@ fn dispute(books: &Books, dispute: &Value) -> Vec<String> {
         ]
         .concat(),
     };
-    vec![amount(dispute, "amount"), status.to_owned(), actions]
+    [amount(dispute, "amount"), status.to_owned(), actions]
 }
 
-fn event(books: &Books, event: &Value) -> Vec<String> {
+fn event(books: &Books, event: &Value) -> [String; 3] {
     let id = text(event, "id");
     let answers: Vec<_> = books
         .data
@@ -175,7 +215,7 @@ fn event(books: &Books, event: &Value) -> Vec<String> {
         .collect();
     let waits = books.data.pending.iter().any(|pending| pending.event == id);
     let state = if waits { "waiting" } else { "" };
-    vec![
+    [
         text(event, "type").to_owned(),
         format!("{} {state}", answers.join(", ")),
         button(
@@ -189,9 +229,9 @@ fn event(books: &Books, event: &Value) -> Vec<String> {
 
 fn network(books: &Books, weather: Weather) -> String {
     let check = |name, on, label| {
-        let checked = if on { "checked" } else { "" };
+        let checked = if on { " checked" } else { "" };
         format!(
-            "<label><input type=\"checkbox\" name=\"{name}\" value=\"true\" {checked}>{label}</label> "
+            "<label><input type=\"checkbox\" name=\"{name}\" value=\"true\"{checked}> {label}</label> "
         )
     };
     let boxes = [

@@ -1,4 +1,4 @@
-//! The plain frame of every page: one style, no script, nothing loaded from elsewhere.
+//! The plain frame of every page: one style, no script, nothing loaded from elsewhere (the policy forbids it).
 
 use actix_web::{
     HttpResponse,
@@ -9,19 +9,23 @@ const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;color:#1a1f36;background:#f6f8fa;margin:0}\
 main{max-width:60rem;margin:2rem auto;padding:0 1rem}\
 .card{background:#fff;border:1px solid #e3e8ee;border-radius:.5rem;padding:1.5rem;margin:1rem 0;overflow-x:auto}\
-.narrow{max-width:26rem;margin:1rem auto}\
+main:has(.narrow){max-width:28rem}\
 .price{font-size:2rem;font-weight:600;margin:.5rem 0}.note{color:#697386;font-size:.9rem}.bad{color:#b3093c}\
 button{font:inherit;border:1px solid #cbd2d9;border-radius:.35rem;background:#fff;padding:.3rem .7rem;cursor:pointer}\
 .wide button{width:100%;padding:.6rem;margin:.25rem 0}.main{background:#635bff;border-color:#635bff;color:#fff}\
 table{border-collapse:collapse;width:100%;font-size:.9rem}\
 td,th{text-align:left;padding:.35rem .6rem;border-top:1px solid #e3e8ee;vertical-align:top}\
-form{display:inline}input{font:inherit;width:6rem;padding:.25rem}\
+form{display:inline}input{font:inherit;padding:.25rem}input[type=number]{width:6rem}label{margin-right:.75rem}\
 code{font-size:.85em;overflow-wrap:anywhere}";
 
 /// A page; `body` is HTML.
 pub(super) fn page(status: StatusCode, title: &str, body: &str) -> HttpResponse {
     let title = escape(title);
-    HttpResponse::build(status).content_type(header::ContentType::html()).body(format!(
+    let policy = (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; style-src 'unsafe-inline'",
+    );
+    HttpResponse::build(status).content_type(header::ContentType::html()).insert_header(policy).body(format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title} · local Stripe</title>\
          <style>{STYLE}</style></head><body><main><h1>{title}</h1>{body}\
@@ -70,8 +74,12 @@ pub(super) fn button(action: &str, fields: &[(&str, &str)], class: &str, label: 
             )
         })
         .collect();
+    let class = match class {
+        "" => String::new(),
+        class => format!(" class=\"{class}\""),
+    };
     let (action, label) = (escape(action), escape(label));
     format!(
-        "<form method=\"post\" action=\"{action}\">{hidden}<button class=\"{class}\">{label}</button></form> "
+        "<form method=\"post\" action=\"{action}\">{hidden}<button{class}>{label}</button></form> "
     )
 }

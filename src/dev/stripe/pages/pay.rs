@@ -36,31 +36,18 @@ pub(super) async fn show(
 
 fn body(books: &Books, id: &str) -> Result<String, ApiError> {
     let session = books.find(Kind::Session, id)?;
-    let url = sessions::pay_url(books, id);
-    let actions = match (text(session, "status"), text(session, "payment_status")) {
-        ("open", _) => {
-            let pay = |outcome, class, label| button(&url, &[("outcome", outcome)], class, label);
-            [
-                declined_note(books, session),
-                pay("paid", "main", "Pay by card"),
-                pay("delayed", "", "Pay by bank debit, which takes days"),
-                pay("declined", "", "Pay with a card that is declined"),
-                button(&format!("{url}/expire"), &[], "", "Let the session expire"),
-            ]
-            .concat()
-        }
-        ("complete", "unpaid") if payments::is_on_its_way(books, session) => {
-            let settle = |outcome, label| {
-                button(&format!("{url}/settle"), &[("outcome", outcome)], "", label)
-            };
-            let (arrives, fails) = (
-                settle("succeeded", "The debit arrives"),
-                settle("failed", "The debit fails"),
-            );
-            format!("<p>The bank debit is on its way.</p>{arrives}{fails}")
-        }
-        (status, payment) => format!("<p>This session is {status}; its payment is {payment}.</p>"),
-    };
+    Ok(format!(
+        "<div class=\"card narrow wide\">{}{}{}{}{}<p class=\"note\"><code>{}</code></p></div>",
+        goods(books, id),
+        price(session),
+        failure(books, session),
+        actions(books, session),
+        way_back(books, session),
+        escape(id)
+    ))
+}
+
+fn price(session: &Value) -> String {
     let currency = text(session, "currency");
     let total = money(number(session, "amount_total"), currency);
     let was = match session
@@ -74,16 +61,48 @@ fn body(books: &Books, id: &str) -> Result<String, ApiError> {
             money(discount, currency)
         ),
     };
-    let back = match text(session, "cancel_url") {
-        "" => String::new(),
-        url => format!("<p><a href=\"{}\">Back to the store</a></p>", escape(url)),
+    format!("<p class=\"price\">{total}</p>{was}")
+}
+
+/// What can be done about the session now, or what became of it.
+fn actions(books: &Books, session: &Value) -> String {
+    let url = sessions::pay_url(books, text(session, "id"));
+    let settle_url = format!("{url}/settle");
+    let pay = |outcome, class, label| button(&url, &[("outcome", outcome)], class, label);
+    let settle = |outcome, label| button(&settle_url, &[("outcome", outcome)], "", label);
+    let expire = || button(&format!("{url}/expire"), &[], "", "Let the session expire");
+    let free = number(session, "amount_total") == 0;
+    match (text(session, "status"), text(session, "payment_status")) {
+        ("open", _) if free => pay("paid", "main", "Complete the order") + &expire(),
+        ("open", _) => [
+            pay("paid", "main", "Pay by card"),
+            pay("delayed", "", "Pay by bank debit, which takes days"),
+            pay("declined", "", "Pay with a card that is declined"),
+            expire(),
+        ]
+        .concat(),
+        ("complete", "unpaid") if payments::is_on_its_way(books, session) => [
+            "<p>The bank debit is on its way.</p>".to_owned(),
+            settle("succeeded", "The debit arrives"),
+            settle("failed", "The debit fails"),
+        ]
+        .concat(),
+        ("complete", "unpaid") => "<p>Nothing was paid.</p>".to_owned(),
+        ("complete", "no_payment_required") => "<p>Complete; nothing was due.</p>".to_owned(),
+        ("complete", _) => "<p>Paid.</p>".to_owned(),
+        _ => "<p>This session has expired and can no longer be paid.</p>".to_owned(),
+    }
+}
+
+fn way_back(books: &Books, session: &Value) -> String {
+    let url = match text(session, "status") {
+        "complete" => next_page(books, session),
+        _ => text(session, "cancel_url").to_owned(),
     };
-    Ok(format!(
-        "<div class=\"card narrow wide\">{}<p class=\"price\">{total}</p>{was}{actions}{back}\
-         <p class=\"note\"><code>{}</code></p></div>",
-        goods(books, id),
-        escape(id)
-    ))
+    if url.is_empty() {
+        return url;
+    }
+    format!("<p><a href=\"{}\">Back to the store</a></p>", escape(&url))
 }
 
 /// What is sold, in the words that the store sent.
@@ -108,14 +127,16 @@ fn one_item(books: &Books, item: &Value) -> String {
         1 => String::new(),
         quantity => format!(" × {quantity}"),
     };
-    let (name, description) = (
-        escape(text(item, "description")),
-        escape(text(product, "description")),
-    );
-    format!("<h2>{name}{times}</h2><p>{description}</p>")
+    let description = match text(product, "description") {
+        "" => String::new(),
+        description => format!("<p>{}</p>", escape(description)),
+    };
+    let name = escape(text(item, "description"));
+    format!("<h2>{name}{times}</h2>{description}")
 }
 
-fn declined_note(books: &Books, session: &Value) -> String {
+/// Why the last try to pay failed, if it did.
+fn failure(books: &Books, session: &Value) -> String {
     let intent = books.find(Kind::PaymentIntent, text(session, "payment_intent"));
     match intent.map(|intent| {
         intent
