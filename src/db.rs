@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use diesel::connection::InstrumentationEvent;
 use diesel::prelude::*;
-use diesel::r2d2::{ConnectionManager, Pool, PooledConnection, R2D2Connection};
+use diesel::r2d2::{
+    ConnectionManager, CustomizeConnection, Pool, PooledConnection, R2D2Connection,
+};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
@@ -30,11 +34,13 @@ const CONNECT_WAIT: Duration = Duration::from_secs(2);
 pub struct Db {
     pool: Pool<ConnectionManager<PgConnection>>,
     permits: Arc<Semaphore>,
+    statements: Arc<AtomicU64>,
 }
 
 impl Db {
     /// A pool of at most `size` connections, opened when they are first needed.
     pub fn new(url: &SecretString, size: u32) -> Self {
+        let statements = Arc::new(AtomicU64::new(0));
         let pool = Pool::builder()
             .max_size(size)
             .min_idle(Some(1))
@@ -42,12 +48,19 @@ impl Db {
             // A broken connection shows itself at its first statement and is thrown away then;
             // asking before every use would cost each request a round trip.
             .test_on_check_out(false)
+            .connection_customizer(Box::new(CountStatements(Arc::clone(&statements))))
             .error_handler(Box::new(LogPoolErrors))
             .build_unchecked(ConnectionManager::new(url.expose_secret()));
         Self {
             pool,
             permits: Arc::new(Semaphore::new(size as usize)),
+            statements,
         }
+    }
+
+    /// How many statements were sent so far, those that begin and end transactions included.
+    pub fn statements(&self) -> u64 {
+        self.statements.load(Ordering::Relaxed)
     }
 
     /// Runs statements that need no transaction: a single one, or reads that may differ by a moment.
@@ -139,6 +152,22 @@ fn connection(
     pool: &Pool<ConnectionManager<PgConnection>>,
 ) -> Result<PooledConnection<ConnectionManager<PgConnection>>, Problem> {
     pool.get().map_err(|error| database_unavailable(&error))
+}
+
+/// Counts what every connection of the pool is sent.
+#[derive(Debug)]
+struct CountStatements(Arc<AtomicU64>);
+
+impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for CountStatements {
+    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+        let statements = Arc::clone(&self.0);
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if let InstrumentationEvent::StartQuery { .. } = event {
+                statements.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Ok(())
+    }
 }
 
 /// The pool's background errors, without the connection string that libpq may repeat.

@@ -43,19 +43,18 @@ async fn set(
     lesson_id: Uuid,
     completed: bool,
 ) -> Result<HttpResponse, Problem> {
-    state
+    let user_id = user.id();
+    let may_complete = state
         .db
         .read(move |conn| {
-            if !user_lesson_complete::may_complete(conn, user.id(), lesson_id)? {
-                return Err(Problem::new(Code::CourseAccessRequired));
-            }
-            if completed {
-                user_lesson_complete::insert(conn, user.id(), lesson_id)?;
-            } else {
-                user_lesson_complete::delete(conn, user.id(), lesson_id)?;
-            }
-            Ok(())
+            Ok(user_lesson_complete::set(
+                conn, user_id, lesson_id, completed,
+            )?)
         })
         .await?;
-    Ok(no_content())
+    if may_complete {
+        Ok(no_content())
+    } else {
+        Err(Problem::new(Code::CourseAccessRequired))
+    }
 }

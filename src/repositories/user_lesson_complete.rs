@@ -1,47 +1,37 @@
 //! `user_lesson_complete`: lessons that were ticked off.
 
-use diesel::dsl::exists;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
+use diesel::sql_types::{Bool, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use crate::domain::enums::{CourseSectionStatus, LessonStatus};
-use crate::schema::{course_sections, courses, lessons, user_course_access, user_lesson_complete};
+use crate::schema::{course_sections, lessons, user_lesson_complete};
 
-/// A lesson that counts toward progress, and whether this person may open its course; not found otherwise.
-pub fn may_complete(conn: &mut PgConnection, user_id: Uuid, lesson_id: Uuid) -> QueryResult<bool> {
-    let access = user_course_access::table.filter(user_course_access::user_id.eq(user_id));
-    lessons::table
-        .inner_join(course_sections::table.inner_join(courses::table))
-        .filter(lessons::id.eq(lesson_id))
-        .filter(lessons::status.ne(LessonStatus::Private))
-        .filter(course_sections::status.eq(CourseSectionStatus::Public))
-        .filter(lessons::deleted_at.is_null())
-        .filter(course_sections::deleted_at.is_null())
-        .filter(courses::deleted_at.is_null())
-        .select(exists(
-            access.filter(user_course_access::course_id.eq(courses::id)),
-        ))
-        .first(conn)
+/// Whether a lesson was ticked off or unticked: only by those who may open its course.
+#[derive(Debug, Clone, Copy, QueryableByName)]
+struct Ticking {
+    #[diesel(sql_type = Bool)]
+    may_complete: bool,
 }
 
-/// Ticks a lesson off; again changes nothing.
-pub fn insert(conn: &mut PgConnection, user_id: Uuid, lesson_id: Uuid) -> QueryResult<()> {
-    diesel::insert_into(user_lesson_complete::table)
-        .values((
-            user_lesson_complete::user_id.eq(user_id),
-            user_lesson_complete::lesson_id.eq(lesson_id),
-        ))
-        .on_conflict_do_nothing()
-        .execute(conn)
-        .map(drop)
-}
-
-/// Unticks a lesson; again changes nothing.
-pub fn delete(conn: &mut PgConnection, user_id: Uuid, lesson_id: Uuid) -> QueryResult<()> {
-    diesel::delete(user_lesson_complete::table.find((user_id, lesson_id)))
-        .execute(conn)
-        .map(drop)
+/// Ticks a lesson off, or unticks it, in one statement; again changes nothing. Returns whether the person may; a
+/// lesson that counts for nobody is not found.
+pub fn set(
+    conn: &mut PgConnection,
+    user_id: Uuid,
+    lesson_id: Uuid,
+    completed: bool,
+) -> QueryResult<bool> {
+    let statement = if completed {
+        include_str!("complete_lesson.sql")
+    } else {
+        include_str!("uncomplete_lesson.sql")
+    };
+    diesel::sql_query(statement)
+        .bind::<SqlUuid, _>(user_id)
+        .bind::<SqlUuid, _>(lesson_id)
+        .get_result::<Ticking>(conn)
+        .map(|ticking| ticking.may_complete)
 }
 
 /// One line of the player's outline: a section, and as far as it has them, a lesson and whether it is done.

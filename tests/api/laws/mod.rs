@@ -1,6 +1,7 @@
 //! What is true of the whole: the document, the rights, the migrations, the errors, the configuration.
 
 mod config;
+mod cost;
 mod migrations;
 mod problems;
 mod routes;
