@@ -10,7 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 macro_rules! codes {
-    ($($variant:ident = $status:literal, $code:literal, $title:literal, $explanation:literal;)+) => {
+    ($($variant:ident = $status:literal, $code:tt, $title:literal, $explanation:literal;)+) => {
         /// What went wrong. Closed and stable: clients may switch on it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
         pub enum Code {

@@ -49,16 +49,36 @@ pub async fn open(
     order: Order,
 ) -> Result<CheckoutWithPurchase, Problem> {
     let currency = state.config.currency.clone();
-    let row = state
-        .db
-        .transaction(move |conn| begin(conn, &buyer, &order, &currency))
-        .await?;
-    state.outbox_waiting.notify_one();
+    let begin_once = || {
+        let (buyer, order, currency) = (buyer.clone(), order.clone(), currency.clone());
+        state
+            .db
+            .transaction(move |conn| begin(conn, &buyer, &order, &currency))
+    };
+    let mut begun = begin_once().await?;
+    if let Begun::Replaces(old) = begun {
+        // Closed at Stripe before another is opened: nobody can pay both. If it was paid meanwhile, the second
+        // look says so.
+        match cancel(state, *old).await {
+            Err(problem) if problem.code() != Code::CheckoutNotOpen => return Err(problem),
+            _ => begun = begin_once().await?,
+        }
+    }
+    let Begun::Checkout(row) = begun else {
+        return Err(Problem::new(Code::Conflict));
+    };
     if row.status == CheckoutStatus::Creating {
         create_at_stripe(state, row.id).await
     } else {
-        Ok((row, None))
+        Ok((*row, None))
     }
+}
+
+/// What an order leads to.
+enum Begun {
+    Checkout(Box<CheckoutRow>),
+    /// Another offer's session is open at Stripe and has to be closed first.
+    Replaces(Box<CheckoutRow>),
 }
 
 /// Freezes the offer, unless the buyer has a checkout of the same one already.
@@ -67,7 +87,7 @@ fn begin(
     buyer: &UserRow,
     order: &Order,
     currency: &Currency,
-) -> Result<CheckoutRow, Problem> {
+) -> Result<Begun, Problem> {
     // One buyer's orders come one after the other: of two clicks, the second finds the checkout of the first.
     let buyer = user::lock(conn, buyer.id)?;
     let offer = Offer::read(conn, order.product_id, order.country.clone(), currency)?;
@@ -94,11 +114,15 @@ fn begin(
     }
     if let Some(live) = checkout::find_live(conn, buyer.id, order.product_id)? {
         if live.status == CheckoutStatus::Processing || is_same_offer(&live, &offer, order) {
-            return Ok(live);
+            return Ok(Begun::Checkout(live.into()));
+        }
+        if live.stripe_session_id.is_some() {
+            return Ok(Begun::Replaces(live.into()));
         }
         set_aside(conn, live.id)?;
     }
-    Ok(checkout::insert(conn, &freeze(&buyer, offer, order)?)?)
+    let row = checkout::insert(conn, &freeze(&buyer, offer, order)?)?;
+    Ok(Begun::Checkout(row.into()))
 }
 
 fn is_same_offer(live: &CheckoutRow, offer: &Offer, order: &Order) -> bool {
@@ -114,7 +138,7 @@ fn is_same_offer(live: &CheckoutRow, offer: &Offer, order: &Order) -> bool {
 }
 
 /// Gives up a checkout that was not paid. Should it be paid all the same, it is fulfilled.
-fn set_aside(conn: &mut PgConnection, id: Uuid) -> Result<(), Problem> {
+pub fn set_aside(conn: &mut PgConnection, id: Uuid) -> Result<(), Problem> {
     if checkout::lock(conn, id)?.status.is_live() {
         let facts = SessionFacts {
             status: Some(CheckoutStatus::Canceled),
@@ -159,9 +183,8 @@ async fn create_at_stripe(state: &AppState, id: Uuid) -> Result<CheckoutWithPurc
         .read(move |conn| Ok(checkout::find(conn, id)?))
         .await?;
     if row.status != CheckoutStatus::Creating {
-        return Ok((row, purchase_id));
+        return usable((row, purchase_id));
     }
-    let total = i64::from(row.total_in_cents);
     let session = match state
         .stripe
         .create_checkout_session(&new_session(row)?)
@@ -175,23 +198,22 @@ async fn create_at_stripe(state: &AppState, id: Uuid) -> Result<CheckoutWithPurc
         }
         Err(error) => return Err(error.into()),
     };
-    let as_offered = session.amount_total.is_none_or(|amount| amount == total);
     fulfil::settle(state, id, session).await?;
-    if !as_offered {
-        // Nobody is charged another amount than they were shown.
-        state
-            .db
-            .transaction(move |conn| set_aside(conn, id))
-            .await?;
-        state.outbox_waiting.notify_one();
-        return Err(Problem::internal(format_args!(
-            "checkout {id}: Stripe's total is not the offer's"
-        )));
-    }
-    state
+    let opened = state
         .db
         .read(move |conn| Ok(checkout::find(conn, id)?))
-        .await
+        .await?;
+    usable(opened)
+}
+
+/// Hands out a checkout that can still be paid, or was; one that ended while this request waited is no success.
+fn usable(found: CheckoutWithPurchase) -> Result<CheckoutWithPurchase, Problem> {
+    match found.0.status {
+        CheckoutStatus::Failed | CheckoutStatus::Expired | CheckoutStatus::Canceled => {
+            Err(Problem::unavailable(Code::PaymentProviderUnavailable, 1))
+        }
+        _ => Ok(found),
+    }
 }
 
 /// Ends a checkout for which Stripe opens no session.

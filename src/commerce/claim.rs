@@ -3,11 +3,12 @@
 use diesel::PgConnection;
 use uuid::Uuid;
 
+use super::checkout::set_aside;
 use super::offer::Offer;
 use crate::domain::money::Currency;
 use crate::problem::{Code, Problem};
 use crate::repositories::purchase::{self, NewPurchase};
-use crate::repositories::{access_grant, user};
+use crate::repositories::{access_grant, checkout, user};
 
 /// Gives a free product. Returns the purchase's id.
 ///
@@ -41,6 +42,9 @@ pub fn claim(
         flags: Vec::new(),
     };
     let purchase_id = purchase::insert(conn, &new)?;
+    if let Some(live) = checkout::find_live(conn, user_id, product_id)? {
+        set_aside(conn, live.id)?;
+    }
     access_grant::grant_purchase(conn, user_id, purchase_id, &offer.course_ids)?;
     Ok(purchase_id)
 }

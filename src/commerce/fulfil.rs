@@ -4,6 +4,7 @@
 use diesel::PgConnection;
 use uuid::Uuid;
 
+use super::checkout::set_aside;
 use crate::app::AppState;
 use crate::domain::enums::CheckoutStatus;
 use crate::jobs::{self, Job};
@@ -30,11 +31,13 @@ pub async fn settle(
     checkout_id: Uuid,
     session: CheckoutSession,
 ) -> Result<(), Problem> {
-    state
+    let moved = state
         .db
         .transaction(move |conn| converge(conn, checkout_id, &session))
         .await?;
-    state.checkout_changed.notify_waiters();
+    if moved {
+        state.checkout_changed.notify_waiters();
+    }
     state.outbox_waiting.notify_one();
     Ok(())
 }
@@ -47,7 +50,7 @@ pub fn converge(
     conn: &mut PgConnection,
     checkout_id: Uuid,
     session: &CheckoutSession,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     // The buyer is locked first, as everywhere: two transactions never wait for each other in a circle.
     let (CheckoutRow { user_id, .. }, _) = checkout::find(conn, checkout_id)?;
     let buyer = user::lock(conn, user_id)?;
@@ -58,9 +61,14 @@ pub fn converge(
         .is_some_and(|id| *id != session.id)
     {
         tracing::warn!(%checkout_id, session_id = session.id, "a session names a checkout that has another session");
-        return Ok(());
+        return Ok(false);
     }
+    // Nobody is charged another amount than they were shown.
+    let as_offered = session
+        .amount_total
+        .is_none_or(|amount| amount == i64::from(row.total_in_cents));
     let next = match session.state {
+        SessionState::Open if !as_offered => CheckoutStatus::Canceled,
         SessionState::Open => CheckoutStatus::Open,
         SessionState::Processing => CheckoutStatus::Processing,
         SessionState::Failed => CheckoutStatus::Failed,
@@ -74,15 +82,19 @@ pub fn converge(
         url: session.url.clone(),
     };
     checkout::record(conn, row.id, &facts)?;
-    match row.status {
-        CheckoutStatus::Fulfilled => Ok(()),
-        _ if next == CheckoutStatus::Fulfilled => fulfil(conn, &row, &buyer, session),
-        // Given up while it was being opened: now that its session is known, it can be closed.
-        CheckoutStatus::Canceled if row.stripe_session_id.is_none() => {
-            Ok(jobs::enqueue(conn, &Job::ExpireCheckout { checkout_id })?)
+    let moved = facts.status.is_some();
+    match next {
+        CheckoutStatus::Fulfilled if moved => fulfil(conn, &row, &buyer, session)?,
+        CheckoutStatus::Canceled if moved => {
+            jobs::enqueue(conn, &Job::ExpireCheckout { checkout_id })?;
         }
-        _ => Ok(()),
+        // Given up while it was being opened: now that its session is known, it can be closed.
+        _ if row.status == CheckoutStatus::Canceled && row.stripe_session_id.is_none() => {
+            jobs::enqueue(conn, &Job::ExpireCheckout { checkout_id })?;
+        }
+        _ => {}
     }
+    Ok(moved)
 }
 
 /// Purchase, grants and follow-up jobs, all from the frozen offer and in the caller's transaction.
@@ -137,6 +149,10 @@ fn fulfil(
     if enough && !is_deleted {
         let course_ids: Vec<Uuid> = row.course_ids.iter().flatten().copied().collect();
         access_grant::grant_purchase(conn, buyer.id, purchase_id, &course_ids)?;
+    }
+    // What was opened beside it must not be paid as well.
+    if let Some(sibling) = checkout::find_live(conn, buyer.id, row.product_id)? {
+        set_aside(conn, sibling.id)?;
     }
     if session.payment_intent_id.is_some() {
         jobs::enqueue(conn, &Job::RefreshPayment { purchase_id })?;

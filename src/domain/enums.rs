@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::schema::sql_types;
 
 macro_rules! pg_enum {
-    ($(#[$doc:meta])* $name:ident: $sql_type:ident { $($variant:ident = $label:literal),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident: $sql_type:ident { $($variant:ident = $label:tt),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, ToSchema, AsExpression,

@@ -167,18 +167,20 @@ pub async fn show(
     };
     let mut current = read().await?;
     let before = current.0.status;
-    while current.0.status.is_live() && current.0.status == before {
+    let mut next_look = Instant::now();
+    while current.0.status.is_live() {
         // Listening starts before asking, so that no change falls in between.
         let changed = state.checkout_changed.notified();
-        commerce::refresh(&state, &current.0).await?;
+        if Instant::now() >= next_look {
+            commerce::refresh(&state, &current.0).await?;
+            next_look = Instant::now() + ASK_AGAIN;
+        }
         current = read().await?;
         if current.0.status != before || Instant::now() >= deadline {
             break;
         }
-        let next_look = deadline.min(Instant::now() + ASK_AGAIN);
-        if timeout_at(next_look, changed).await.is_ok() {
-            current = read().await?;
-        }
+        // Rung for any checkout: it is a reason to read again, not to ask Stripe again.
+        let _ = timeout_at(next_look.min(deadline), changed).await;
     }
     let mut response = private(&CheckoutSession::from(current));
     prefer::applied(&mut response, wait);

@@ -31,11 +31,21 @@ pub fn all(conn: &mut PgConnection) -> QueryResult<Vec<CountryDiscount>> {
         .load(conn)
 }
 
-/// Puts others in their place.
+/// Puts others in their place, one replacement after the other; what stays the same is not touched.
 pub fn replace(conn: &mut PgConnection, discounts: &[CountryDiscount]) -> QueryResult<()> {
-    diesel::delete(country_discounts::table).execute(conn)?;
+    use diesel::upsert::excluded;
+    diesel::sql_query("LOCK TABLE country_discounts IN SHARE ROW EXCLUSIVE MODE").execute(conn)?;
+    let kept = discounts.iter().map(|discount| &discount.country);
+    use diesel::query_dsl::methods::FilterDsl;
+    diesel::delete(country_discounts::table)
+        .filter(country_discounts::country.ne_all(kept))
+        .execute(conn)?;
     diesel::insert_into(country_discounts::table)
         .values(discounts)
+        .on_conflict(country_discounts::country)
+        .do_update()
+        .set(country_discounts::percent_off.eq(excluded(country_discounts::percent_off)))
+        .filter(country_discounts::percent_off.ne(excluded(country_discounts::percent_off)))
         .execute(conn)
         .map(drop)
 }

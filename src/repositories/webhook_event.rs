@@ -142,7 +142,7 @@ pub fn lags(conn: &mut PgConnection, since: DateTime<Utc>) -> QueryResult<bool> 
     let late = webhook_events::table.filter(
         webhook_events::status
             .eq(WebhookEventStatus::Received)
-            .and(webhook_events::created_at.lt(since)),
+            .and(webhook_events::due_at.lt(since)),
     );
     diesel::select(exists(late)).get_result(conn)
 }
