@@ -10,7 +10,8 @@ use actix_web::http::Method;
 use actix_web::http::header;
 use actix_web::middleware::{Compress, NormalizePath, TrailingSlash, from_fn};
 use actix_web::{App, Error, web};
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::{Mutex, MutexGuard, Notify};
+use tokio::time::timeout;
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt;
 use uuid::Uuid;
@@ -53,9 +54,13 @@ impl std::ops::Deref for AppState {
     }
 }
 
-/// One client for all calls out: it pools connections, follows no redirects and never waits for ever.
+/// How long a call out may take in all.
 const OUTBOUND_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long opening a connection for it may take.
 const OUTBOUND_CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a request waits while another one talks to Stripe about the same checkout.
+const CHECKOUT_LOCK_WAIT: Duration = Duration::from_secs(10);
 
 impl AppState {
     /// Puts the parts together. Nothing is connected yet.
@@ -63,6 +68,7 @@ impl AppState {
     /// # Errors
     /// When the TLS part of the HTTP client cannot be set up.
     pub fn new(config: Config) -> Result<Self, reqwest::Error> {
+        // One client for all calls out: it pools connections and follows no redirects.
         let http = reqwest::Client::builder()
             .timeout(OUTBOUND_TIMEOUT)
             .connect_timeout(OUTBOUND_CONNECT_TIMEOUT)
@@ -90,9 +96,18 @@ impl AppState {
 
     /// The lock under which this instance talks to Stripe about a checkout. Other instances are held back by
     /// the idempotency key alone.
-    pub fn checkout_lock(&self, id: Uuid) -> Option<&Mutex<()>> {
-        let slot = usize::from(id.as_bytes()[0]) % self.checkout_locks.len();
-        self.checkout_locks.get(slot)
+    ///
+    /// # Errors
+    /// 503 when Stripe keeps those before waiting for too long.
+    pub async fn lock_checkout(&self, id: Uuid) -> Result<MutexGuard<'_, ()>, Problem> {
+        let [first, ..] = *id.as_bytes();
+        let slot = usize::from(first) % self.checkout_locks.len();
+        let lock = self
+            .checkout_locks
+            .get(slot)
+            .ok_or_else(|| Problem::internal("no checkout locks"))?;
+        let guard = timeout(CHECKOUT_LOCK_WAIT, lock.lock()).await;
+        guard.map_err(|_| Problem::unavailable(Code::PaymentProviderUnavailable, 5))
     }
 }
 

@@ -171,9 +171,21 @@ fn serve(migrate: bool, with_jobs: bool) -> anyhow::Result<()> {
     runtime()?.block_on(server::run(listener, state, with_jobs, Arc::new(|_| {})))
 }
 
+/// Nothing works on a database that is not up to date.
+fn refuse_pending(conn: &mut diesel::PgConnection) -> anyhow::Result<()> {
+    let pending = db::pending_migrations(conn)?;
+    anyhow::ensure!(
+        pending.is_empty(),
+        "migrations are pending; run `lectern migrate up` first: {}",
+        pending.join(", ")
+    );
+    Ok(())
+}
+
 fn jobs() -> anyhow::Result<()> {
     let config = config()?;
     telemetry::init(config.log_format);
+    refuse_pending(&mut db::connect(&config.database_url)?)?;
     let state = AppState::new(config)?;
     runtime()?.block_on(server::run_jobs(state))
 }

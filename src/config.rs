@@ -349,7 +349,7 @@ impl Variables<'_> {
     }
 
     fn currency(&mut self) -> Currency {
-        let what = "a three-letter ISO 4217 code that Stripe charges in, such as usd";
+        let what = "a three-letter ISO 4217 code, such as usd";
         self.parsed("CURRENCY", what).unwrap_or_default()
     }
 

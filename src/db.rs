@@ -49,7 +49,7 @@ impl Db {
             // asking before every use would cost each request a round trip.
             .test_on_check_out(false)
             .connection_customizer(Box::new(CountStatements(Arc::clone(&statements))))
-            .error_handler(Box::new(LogPoolErrors))
+            .error_handler(Box::new(LogPoolErrors(url.clone())))
             .build_unchecked(ConnectionManager::new(url.expose_secret()));
         Self {
             pool,
@@ -151,7 +151,9 @@ impl Actor {
 fn connection(
     pool: &Pool<ConnectionManager<PgConnection>>,
 ) -> Result<PooledConnection<ConnectionManager<PgConnection>>, Problem> {
-    pool.get().map_err(|error| database_unavailable(&error))
+    // Not the error itself: it repeats libpq's words, which the pool has logged without what is secret in them.
+    pool.get()
+        .map_err(|_| database_unavailable(&"no connection could be opened in time"))
 }
 
 /// Counts what every connection of the pool is sent.
@@ -170,13 +172,37 @@ impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for CountStatements 
     }
 }
 
-/// The pool's background errors, without the connection string that libpq may repeat.
-#[derive(Debug)]
-struct LogPoolErrors;
+/// libpq's words, which may quote the connection string or parts of it, without what is secret in that.
+fn without_secrets(error: &impl fmt::Display, url: &str) -> String {
+    let user_info = url
+        .split_once("://")
+        .and_then(|(_, rest)| rest.rsplit_once('@'))
+        .map(|(user_info, _)| user_info);
+    let password = user_info
+        .and_then(|user_info| user_info.split_once(':'))
+        .map(|(_, password)| password);
+    let secrets = [Some(url), user_info, password]
+        .into_iter()
+        .flatten()
+        .filter(|secret| !secret.is_empty());
+    secrets.fold(error.to_string(), |text, secret| {
+        text.replace(secret, "***")
+    })
+}
+
+/// The pool's background errors.
+struct LogPoolErrors(SecretString);
+
+impl fmt::Debug for LogPoolErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LogPoolErrors")
+    }
+}
 
 impl<E: fmt::Display> diesel::r2d2::HandleError<E> for LogPoolErrors {
     fn handle_error(&self, error: E) {
-        tracing::warn!(%error, "the pool could not open a connection");
+        let error = without_secrets(&error, self.0.expose_secret());
+        tracing::warn!(error, "the pool could not open a connection");
     }
 }
 
@@ -184,7 +210,7 @@ impl<E: fmt::Display> diesel::r2d2::HandleError<E> for LogPoolErrors {
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
     #[error("the database of DATABASE_URL cannot be reached: {0}")]
-    Connect(#[from] ConnectionError),
+    Connect(String),
     #[error("a statement failed: {0}")]
     Query(#[from] diesel::result::Error),
     #[error("a migration failed: {0}")]
@@ -196,7 +222,9 @@ pub enum MigrationError {
 /// # Errors
 /// When the database cannot be reached.
 pub fn connect(url: &SecretString) -> Result<PgConnection, MigrationError> {
-    Ok(PgConnection::establish(url.expose_secret())?)
+    let url = url.expose_secret();
+    PgConnection::establish(url)
+        .map_err(|error| MigrationError::Connect(without_secrets(&error, url)))
 }
 
 /// Applies what is pending and returns its names. An advisory lock lets only one of several instances do it.

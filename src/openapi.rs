@@ -162,7 +162,7 @@ fn complete(operation: &mut Operation) {
         ]);
     }
     if is_admin {
-        codes.push(Code::Forbidden);
+        codes.extend([Code::Forbidden, Code::ImpersonationForbidden]);
     }
     if has_path_id {
         codes.push(Code::NotFound);

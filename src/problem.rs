@@ -62,7 +62,7 @@ codes! {
     SessionPending = 403, "session-pending", "Session pending",
         "Sign-in has tasks left at Clerk (such as choosing an organisation). Finish them and use the new token.";
     ImpersonationForbidden = 403, "impersonation-forbidden", "Not while impersonating",
-        "Somebody who acts as another person may look, but not buy.";
+        "Somebody who acts as another person may look, but neither buy nor run the store.";
     NotFound = 404, "not-found", "Not found",
         "There is nothing at this address, or nothing that the caller may see.";
     MethodNotAllowed = 405, "method-not-allowed", "Method not allowed",
@@ -195,13 +195,6 @@ impl Problem {
             errors,
             ..Self::new(Code::Invalid)
         }
-    }
-
-    /// Names the fields that stand behind a conflict.
-    #[must_use]
-    pub fn errors(mut self, errors: Vec<FieldError>) -> Self {
-        self.errors = errors;
-        self
     }
 
     /// The price that holds now, for [`Code::PriceChanged`].
@@ -355,19 +348,12 @@ pub fn database_unavailable(cause: &dyn fmt::Display) -> Problem {
 
 /// The one place where a violated constraint becomes a problem. What is missing here is a fault of ours.
 fn constraint(kind: DatabaseErrorKind, name: Option<&str>) -> Option<Problem> {
-    match (kind, name?) {
-        (DatabaseErrorKind::ForeignKeyViolation, "course_products_course_id_fkey") => {
-            Some(Problem::invalid(vec![FieldError::at(
-                "/courseIds",
-                "unknown-course",
-                "a course does not exist",
-            )]))
-        }
-        (
+    match (kind, name) {
+        (DatabaseErrorKind::SerializationFailure, _)
+        | (
             DatabaseErrorKind::UniqueViolation,
-            "checkouts_one_open_key" | "course_sections_order_key" | "lessons_order_key",
-        )
-        | (DatabaseErrorKind::SerializationFailure, _) => Some(Problem::new(Code::Conflict)),
+            Some("checkouts_one_open_key" | "course_sections_order_key" | "lessons_order_key"),
+        ) => Some(Problem::new(Code::Conflict)),
         _ => None,
     }
 }

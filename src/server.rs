@@ -22,11 +22,11 @@ const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// # Errors
 /// One sentence that says what to do about it.
 pub fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).with_context(|| match TcpListener::bind(address).map_err(|error| error.kind()) {
-        Err(io::ErrorKind::AddrInUse) => {
-            format!("{address} is taken by another program; stop that one, or choose another address with BIND_ADDR (or --port, in development)")
-        }
-        _ => format!("{address} cannot be listened on; choose another address with BIND_ADDR"),
+    TcpListener::bind(address).map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow::anyhow!(
+            "{address} is taken by another program; stop that one, or choose another address with BIND_ADDR (or --port, in development)"
+        ),
+        _ => anyhow::anyhow!("{address} cannot be listened on ({error}); choose another address with BIND_ADDR"),
     })
 }
 

@@ -36,7 +36,7 @@ impl CurrentUser {
         matches!(self.row.role, UserRole::Admin)
     }
 
-    /// Refuses what costs money while somebody else acts as this person.
+    /// Refuses what costs money or changes the store while somebody else acts as this person.
     ///
     /// # Errors
     /// 403 `impersonation-forbidden`.
@@ -93,6 +93,7 @@ impl FromRequest for Admin {
             if !user.is_admin() {
                 return Err(Problem::new(Code::Forbidden));
             }
+            user.in_person()?;
             let actor = Actor {
                 user_id: Some(user.id()),
                 request_id,

@@ -1,7 +1,8 @@
 //! Who first, what second.
 //!
-//! Actix runs the extractors of a handler side by side. Those that look at what was sent wait here for the verdict on
-//! who sent it, so that a stranger gets 401 or 403 whatever the rest of the request looks like.
+//! Actix runs the extractors of a handler side by side. Those of bodies and queries wait here for the verdict on who
+//! sent them, so that a stranger gets 401 or 403 whatever the request holds. (An address that cannot exist is 404 at
+//! once: it says nothing to anybody.)
 
 use std::future::Future;
 

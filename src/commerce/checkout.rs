@@ -18,12 +18,14 @@ use crate::repositories::checkout::{
     self, CheckoutRow, CheckoutWithPurchase, NewCheckout, SessionFacts,
 };
 use crate::repositories::user::{self, UserRow};
-use crate::repositories::{purchase, user_course_access};
+use crate::repositories::{product, purchase, user_course_access};
 
 /// How long a session stays open, and with it the offer; Stripe allows 30 minutes to 24 hours.
 const LIFETIME: TimeDelta = TimeDelta::hours(12);
 /// A session that ends sooner than this is not handed out again: the buyer needs time to pay.
 const REUSABLE_FOR: TimeDelta = TimeDelta::minutes(10);
+/// For how long a checkout keeps to one idempotency key although Stripe answers with errors of its own.
+const KEY_PATIENCE: TimeDelta = TimeDelta::minutes(1);
 /// Stands for our id in a return URL.
 const CHECKOUT_ID_PLACEHOLDER: &str = "{CHECKOUT_ID}";
 
@@ -59,7 +61,7 @@ pub async fn open(
     if let Begun::Replaces(old) = begun {
         // Closed at Stripe before another is opened: nobody can pay both. If it was paid meanwhile, the second
         // look says so.
-        match cancel(state, *old).await {
+        match cancel(state, old).await {
             Err(problem) if problem.code() != Code::CheckoutNotOpen => return Err(problem),
             _ => begun = begin_once().await?,
         }
@@ -78,7 +80,7 @@ pub async fn open(
 enum Begun {
     Checkout(Box<CheckoutRow>),
     /// Another offer's session is open at Stripe and has to be closed first.
-    Replaces(Box<CheckoutRow>),
+    Replaces(Uuid),
 }
 
 /// Freezes the offer, unless the buyer has a checkout of the same one already.
@@ -90,7 +92,11 @@ fn begin(
 ) -> Result<Begun, Problem> {
     // One buyer's orders come one after the other: of two clicks, the second finds the checkout of the first.
     let buyer = user::lock(conn, buyer.id)?;
-    let offer = Offer::read(conn, order.product_id, order.country.clone(), currency)?;
+    if buyer.deleted_at.is_some() {
+        return Err(Problem::new(Code::AccountDeleted));
+    }
+    let product = product::lock_on_sale(conn, order.product_id)?;
+    let offer = Offer::of(conn, product, order.country.clone(), currency)?;
     let total = offer.price.total_in_cents;
     if offer.price.subtotal_in_cents == 0 {
         return Err(Problem::new(Code::ProductFree));
@@ -117,7 +123,7 @@ fn begin(
             return Ok(Begun::Checkout(live.into()));
         }
         if live.stripe_session_id.is_some() {
-            return Ok(Begun::Replaces(live.into()));
+            return Ok(Begun::Replaces(live.id));
         }
         set_aside(conn, live.id)?;
     }
@@ -174,10 +180,7 @@ fn freeze(buyer: &UserRow, offer: Offer, order: &Order) -> Result<NewCheckout, P
 
 /// Opens the session at Stripe, once: whoever waited for the lock finds it open.
 async fn create_at_stripe(state: &AppState, id: Uuid) -> Result<CheckoutWithPurchase, Problem> {
-    let lock = state
-        .checkout_lock(id)
-        .ok_or_else(|| Problem::internal("no lock for a checkout"))?;
-    let _guard = lock.lock().await;
+    let _guard = state.lock_checkout(id).await?;
     let (row, purchase_id) = state
         .db
         .read(move |conn| Ok(checkout::find(conn, id)?))
@@ -185,18 +188,26 @@ async fn create_at_stripe(state: &AppState, id: Uuid) -> Result<CheckoutWithPurc
     if row.status != CheckoutStatus::Creating {
         return usable((row, purchase_id));
     }
+    let key_is_spent = row.created_at < Utc::now() - KEY_PATIENCE;
     let session = match state
         .stripe
         .create_checkout_session(&new_session(row)?)
         .await
     {
         Ok(session) => session,
-        Err(refused @ StripeError::Refused { .. }) => {
-            // Asking again would be refused again: the buyer's next attempt starts afresh.
-            state.db.transaction(move |conn| fail(conn, id)).await?;
-            return Err(refused.into());
+        Err(error) => {
+            // Asking again would be refused again, and Stripe repeats a failure of its own for as long as it knows
+            // the key: the buyer's next attempt starts afresh. Otherwise it goes on under the same key.
+            let is_over = match &error {
+                StripeError::Refused { .. } => true,
+                StripeError::Broken { .. } => key_is_spent,
+                StripeError::Unavailable(_) | StripeError::Unreadable => false,
+            };
+            if is_over {
+                state.db.transaction(move |conn| fail(conn, id)).await?;
+            }
+            return Err(error.into());
         }
-        Err(error) => return Err(error.into()),
     };
     fulfil::settle(state, id, session).await?;
     let opened = state
@@ -252,6 +263,11 @@ fn new_session(row: CheckoutRow) -> Result<NewSession, Problem> {
 /// Asks Stripe where an open checkout stands and takes the answer over. What Stripe cannot say now, a webhook
 /// will say later, so a failure only means that nothing was learned.
 pub async fn refresh(state: &AppState, row: &CheckoutRow) -> Result<(), Problem> {
+    if row.status == CheckoutStatus::Creating
+        && let Err(problem) = create_at_stripe(state, row.id).await
+    {
+        tracing::warn!(error = %problem, checkout_id = %row.id, "a checkout could not be opened");
+    }
     let Some(session_id) = row
         .stripe_session_id
         .as_deref()
@@ -281,7 +297,13 @@ pub async fn read_session(state: &AppState, id: Uuid, session_id: &str) -> Resul
 ///
 /// # Errors
 /// 409 `checkout-not-open` when it is paid, being paid, or over; 503 when Stripe does not answer.
-pub async fn cancel(state: &AppState, row: CheckoutRow) -> Result<(), Problem> {
+pub async fn cancel(state: &AppState, id: Uuid) -> Result<(), Problem> {
+    // Not while its session is being opened: that one would be overlooked.
+    let _guard = state.lock_checkout(id).await?;
+    let (row, _) = state
+        .db
+        .read(move |conn| Ok(checkout::find(conn, id)?))
+        .await?;
     match row.status {
         CheckoutStatus::Canceled => return Ok(()),
         CheckoutStatus::Open | CheckoutStatus::Creating => {}
@@ -357,6 +379,7 @@ pub fn check_return_url(state: &AppState, return_url: &str) -> Result<(), Proble
     // The parser overlooks control characters, but neither Postgres nor Stripe takes them all.
     let url = url::Url::parse(return_url)
         .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))
         .filter(|_| !return_url.contains(char::is_control));
     let origin = url.map(|url| url.origin().ascii_serialization());
     if origin.is_some_and(|origin| state.config.return_origins.allows(&origin)) {

@@ -8,7 +8,7 @@ use super::offer::Offer;
 use crate::domain::money::Currency;
 use crate::problem::{Code, Problem};
 use crate::repositories::purchase::{self, NewPurchase};
-use crate::repositories::{access_grant, checkout, user};
+use crate::repositories::{access_grant, checkout, product, user};
 
 /// Gives a free product. Returns the purchase's id.
 ///
@@ -20,8 +20,11 @@ pub fn claim(
     product_id: Uuid,
     currency: &Currency,
 ) -> Result<Uuid, Problem> {
-    user::lock(conn, user_id)?;
-    let offer = Offer::read(conn, product_id, None, currency)?;
+    if user::lock(conn, user_id)?.deleted_at.is_some() {
+        return Err(Problem::new(Code::AccountDeleted));
+    }
+    let product = product::lock_on_sale(conn, product_id)?;
+    let offer = Offer::of(conn, product, None, currency)?;
     if offer.price.subtotal_in_cents > 0 {
         return Err(Problem::new(Code::ProductNotFree));
     }

@@ -8,7 +8,7 @@ use super::checkout::set_aside;
 use crate::app::AppState;
 use crate::domain::enums::CheckoutStatus;
 use crate::jobs::{self, Job};
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::providers::stripe::{CheckoutSession, SessionState};
 use crate::repositories::access_grant;
 use crate::repositories::checkout::{self, CheckoutRow, SessionFacts};
@@ -62,6 +62,10 @@ pub fn converge(
     {
         tracing::warn!(%checkout_id, session_id = session.id, "a session names a checkout that has another session");
         return Ok(false);
+    }
+    if session.state == SessionState::Paid && session.amount_total.is_none() {
+        tracing::error!(%checkout_id, "a paid session has no amount; nothing is booked without it");
+        return Err(Problem::unavailable(Code::PaymentProviderUnavailable, 5));
     }
     // Nobody is charged another amount than they were shown.
     let as_offered = session

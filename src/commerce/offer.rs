@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::domain::money::{Currency, percent_of};
 use crate::problem::Problem;
-use crate::repositories::product::{self, ProductRow};
+use crate::repositories::product::ProductRow;
 use crate::repositories::{country_discount, course_product};
 
 /// A public product at its price for one buyer.
@@ -64,19 +64,18 @@ impl Discount {
 }
 
 impl Offer {
-    /// Reads the offer of a product that is on sale, at the price that holds in a country.
+    /// The offer of a product, at the price that holds in a country.
     ///
     /// # Errors
-    /// 404 for a product that is private, deleted or not there.
-    pub fn read(
+    /// When a statement fails.
+    pub fn of(
         conn: &mut PgConnection,
-        product_id: Uuid,
+        product: ProductRow,
         country: Option<String>,
         currency: &Currency,
     ) -> Result<Self, Problem> {
         let discount = Discount::of_country(conn, country)?;
-        let product = product::find_on_sale(conn, product_id)?;
-        let course_ids = course_product::course_ids(conn, product_id)?;
+        let course_ids = course_product::course_ids(conn, product.id)?;
         let discount_in_cents = percent_of(product.price_in_cents, discount.percent_off);
         let price = Price {
             subtotal_in_cents: product.price_in_cents,

@@ -2,10 +2,12 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::{DateTime, Datelike, Utc};
+use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+use super::time::Moment;
 
 /// A column that lists are ordered by.
 pub trait SortKey: Serialize + DeserializeOwned {
@@ -27,7 +29,7 @@ impl SortKey for i32 {
 
 impl SortKey for DateTime<Utc> {
     fn is_storable(&self) -> bool {
-        (0..=9999).contains(&self.year())
+        Moment::is_storable(*self)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Times as the API writes them.
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Serialize, Serializer};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// RFC 3339 in UTC with milliseconds: `2026-11-23T08:30:00.000Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,3 +33,33 @@ impl utoipa::PartialSchema for Timestamp {
 }
 
 impl utoipa::ToSchema for Timestamp {}
+
+/// A time that somebody asks about. Postgres knows no others than those of four-digit years, more or less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub DateTime<Utc>);
+
+impl Moment {
+    /// Whether the database can hold a time.
+    pub fn is_storable(time: DateTime<Utc>) -> bool {
+        (0..=9999).contains(&time.year())
+    }
+}
+
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let time = DateTime::<Utc>::deserialize(deserializer)?;
+        if Self::is_storable(time) {
+            Ok(Self(time))
+        } else {
+            Err(D::Error::custom("a year from 0 to 9999 is expected"))
+        }
+    }
+}
+
+impl utoipa::PartialSchema for Moment {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        Timestamp::schema()
+    }
+}
+
+impl utoipa::ToSchema for Moment {}

@@ -26,7 +26,7 @@ use crate::repositories::checkout::{self, CheckoutWithPurchase};
 #[serde(rename_all = "camelCase")]
 pub struct CheckoutSession {
     pub id: Uuid,
-    pub status: CheckoutStatus,
+    pub status: SessionStatus,
     pub product_id: Uuid,
     pub ui_mode: CheckoutUiMode,
     /// For Stripe.js, with `embedded` and `elements`, while the checkout is open.
@@ -50,12 +50,40 @@ pub struct CheckoutSession {
     pub expires_at: Timestamp,
 }
 
+/// Where a checkout stands. It moves from `open`, perhaps over `processing`, to one of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum SessionStatus {
+    Open,
+    /// The buyer is done; the money is on its way.
+    Processing,
+    /// The purchase is made, the access given.
+    Fulfilled,
+    Failed,
+    Expired,
+    Canceled,
+}
+
+impl From<CheckoutStatus> for SessionStatus {
+    fn from(status: CheckoutStatus) -> Self {
+        match status {
+            // A step of ours that clients need not know: the next request opens it at Stripe.
+            CheckoutStatus::Creating | CheckoutStatus::Open => Self::Open,
+            CheckoutStatus::Processing => Self::Processing,
+            CheckoutStatus::Fulfilled => Self::Fulfilled,
+            CheckoutStatus::Failed => Self::Failed,
+            CheckoutStatus::Expired => Self::Expired,
+            CheckoutStatus::Canceled => Self::Canceled,
+        }
+    }
+}
+
 impl From<CheckoutWithPurchase> for CheckoutSession {
     fn from((row, purchase_id): CheckoutWithPurchase) -> Self {
         let is_open = row.status == CheckoutStatus::Open;
         Self {
             id: row.id,
-            status: row.status,
+            status: row.status.into(),
             product_id: row.product_id,
             client_secret: row
                 .client_secret
@@ -107,7 +135,7 @@ pub struct CreateCheckoutSession {
         (status = 201, description = "The checkout.", body = CheckoutSession, headers(("Location" = String, description = "Its address."))),
         (status = 403, description = "impersonation-forbidden"),
         (status = 404, description = "not-found"),
-        (status = 409, description = "already-owned, price-changed, product-free"),
+        (status = 409, description = "already-owned, price-changed, product-free, conflict"),
         (status = 422, description = "below-minimum-charge"),
         (status = 503, description = "payment-provider-unavailable"),
     )
@@ -211,6 +239,6 @@ pub async fn cancel(
             .read(move |conn| Ok(checkout::find_of_user(conn, id, user_id)?))
     };
     let (row, _) = read().await?;
-    commerce::cancel(&state, row).await?;
+    commerce::cancel(&state, row.id).await?;
     Ok(private(&CheckoutSession::from(read().await?)))
 }

@@ -11,7 +11,7 @@ use crate::auth::extractors::MaybeUser;
 use crate::commerce::offer::{Offer, Price};
 use crate::http::country;
 use crate::problem::Problem;
-use crate::repositories::{purchase, user_course_access};
+use crate::repositories::{product, purchase, user_course_access};
 
 /// A price, and what the caller has of the product already. Amounts are in the currency's smallest unit.
 #[derive(Debug, Serialize, ToSchema)]
@@ -72,7 +72,8 @@ pub async fn show(
     let quote = state
         .db
         .read(move |conn| {
-            let offer = Offer::read(conn, *id, country, &currency)?;
+            let product = product::find_on_sale(conn, *id)?;
+            let offer = Offer::of(conn, product, country, &currency)?;
             let Some(user) = user else {
                 return Ok(Quote::new(&offer.price, false, Vec::new()));
             };

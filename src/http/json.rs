@@ -2,12 +2,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use garde::Validate;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use tokio::time::timeout;
 
 use crate::auth::gate;
 use crate::problem::{Code, FieldError, Problem};
@@ -17,6 +19,9 @@ pub const JSON_LIMIT: usize = 64 * 1024;
 
 /// The most that a webhook's body may weigh, in bytes.
 pub const WEBHOOK_LIMIT: usize = 512 * 1024;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A body that was parsed and checked: 415, 413, 400 and 422 are answered before the handler runs.
 pub struct Json<T>(pub T);
@@ -82,7 +87,11 @@ fn read(
             return Err(Problem::new(Code::PayloadTooLarge));
         }
         let body = body.map_err(|_| Problem::new(Code::MalformedRequest))?;
-        match body.to_bytes_limited(limit).await {
+        let arrived = timeout(BODY_TIMEOUT, body.to_bytes_limited(limit)).await;
+        let arrived = arrived.map_err(|_| {
+            Problem::new(Code::MalformedRequest).detail("The body did not arrive in time.")
+        })?;
+        match arrived {
             Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest)
                 .detail("The body could not be read to its end.")),

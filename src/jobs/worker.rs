@@ -18,8 +18,8 @@ use crate::repositories::job::{self, JobRow};
 use crate::repositories::webhook_event::{self, WebhookEventRow};
 use crate::webhooks::{Outcome, clerk, stripe};
 
-/// Longer than the slowest work: three attempts at Stripe and what is between them.
-const LEASE: TimeDelta = TimeDelta::seconds(90);
+/// Longer than the slowest work: a few calls to Stripe, with three slow attempts each.
+const LEASE: TimeDelta = TimeDelta::seconds(120);
 /// How much is taken at once.
 const BATCH: i64 = 8;
 /// After so many failures somebody has to look.

@@ -56,8 +56,8 @@ pub fn page(
         query = query.filter(audit_log::created_at.lt(to));
     }
     if let Some(Cursor { key, id, .. }) = after {
-        let earlier = audit_log::created_at.lt(key);
-        query = query.filter(earlier.or(audit_log::created_at.eq(key).and(audit_log::id.lt(id))));
+        let before = audit_log::created_at.lt(key).or(audit_log::id.lt(id));
+        query = query.filter(audit_log::created_at.le(key).and(before));
     }
     query
         .order((audit_log::created_at.desc(), audit_log::id.desc()))

@@ -30,6 +30,7 @@ pub struct CheckoutRow {
     pub stripe_session_id: Option<String>,
     pub client_secret: Option<String>,
     pub url: Option<String>,
+    pub created_at: DateTime<Utc>,
 }
 
 /// A checkout to be: the offer, before Stripe hears of it.

@@ -61,7 +61,10 @@ fn admin_columns() -> (diesel::dsl::AsSelect<CourseRow, Pg>, Count, Count, Count
             "(SELECT count(*) FROM course_sections s JOIN lessons l ON l.section_id = s.id \
              WHERE s.course_id = courses.id AND s.deleted_at IS NULL AND l.deleted_at IS NULL)",
         ),
-        sql("(SELECT count(*) FROM user_course_access a WHERE a.course_id = courses.id)"),
+        sql(
+            "(SELECT count(*) FROM user_course_access a JOIN users u ON u.id = a.user_id \
+             WHERE a.course_id = courses.id AND u.deleted_at IS NULL)",
+        ),
     )
 }
 
@@ -81,8 +84,8 @@ pub fn admin_page(
     if let Some(Cursor { key, id, .. }) = after {
         query = query.filter(
             courses::created_at
-                .lt(key)
-                .or(courses::created_at.eq(key).and(courses::id.lt(id))),
+                .le(key)
+                .and(courses::created_at.lt(key).or(courses::id.lt(id))),
         );
     }
     query

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use crate::domain::enums::CourseSectionStatus;
+use crate::repositories::course;
 use crate::schema::{course_sections, courses};
 
 /// A section. `order` is its stored place; readers number the live ones.
@@ -147,6 +148,7 @@ pub fn update(
 /// Hides a section and its lessons.
 pub fn soft_delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
     let section = find(conn, id)?;
+    course::lock(conn, section.course_id)?;
     diesel::update(course_sections::table.find(section.id))
         .filter(course_sections::deleted_at.is_null())
         .set(course_sections::deleted_at.eq(now))

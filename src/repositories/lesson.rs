@@ -7,6 +7,7 @@ use diesel::sql_types::{Bool, Nullable, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use crate::domain::enums::{CourseSectionStatus, LessonStatus};
+use crate::repositories::course_section;
 use crate::schema::{course_sections, courses, lessons, sql_types};
 
 /// A lesson. `order` is its stored place; readers number the live ones.
@@ -150,6 +151,7 @@ pub fn update(
 /// Hides a lesson.
 pub fn soft_delete(conn: &mut PgConnection, id: Uuid) -> QueryResult<()> {
     let lesson = find(conn, id)?;
+    course_section::lock(conn, lesson.section_id)?;
     diesel::update(lessons::table.find(lesson.id))
         .filter(lessons::deleted_at.is_null())
         .set(lessons::deleted_at.eq(now))

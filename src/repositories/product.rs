@@ -85,13 +85,14 @@ fn on_sale<'a>() -> BoxedProducts<'a> {
         .into_boxed()
 }
 
+// "At the key or behind it, and really behind": written so that the index is entered at the key.
 macro_rules! after {
     ($query:expr, $column:ident, $cursor:expr, asc) => {{
         let query = match $cursor {
             Some(Cursor { key, id, .. }) => $query.filter(
                 products::$column
-                    .gt(key.clone())
-                    .or(products::$column.eq(key).and(products::id.gt(id))),
+                    .ge(key.clone())
+                    .and(products::$column.gt(key).or(products::id.gt(id))),
             ),
             None => $query,
         };
@@ -101,8 +102,8 @@ macro_rules! after {
         let query = match $cursor {
             Some(Cursor { key, id, .. }) => $query.filter(
                 products::$column
-                    .lt(key.clone())
-                    .or(products::$column.eq(key).and(products::id.lt(id))),
+                    .le(key.clone())
+                    .and(products::$column.lt(key).or(products::id.lt(id))),
             ),
             None => $query,
         };
@@ -144,6 +145,19 @@ pub fn catalogue(
 /// A product that anybody may see and buy.
 pub fn find_on_sale(conn: &mut PgConnection, id: Uuid) -> QueryResult<ProductRow> {
     on_sale().filter(products::id.eq(id)).first(conn)
+}
+
+/// A product that anybody may buy, as it stays until the transaction ends.
+pub fn lock_on_sale(conn: &mut PgConnection, id: Uuid) -> QueryResult<ProductRow> {
+    ProductRow::query()
+        .filter(
+            products::id
+                .eq(id)
+                .and(products::status.eq(ProductStatus::Public)),
+        )
+        .filter(products::deleted_at.is_null())
+        .for_share()
+        .first(conn)
 }
 
 /// One line of the public outline: a course, and as far as it has them, a section and a lesson of it.
@@ -228,8 +242,8 @@ pub fn admin_page(
     if let Some(Cursor { key, id, .. }) = after {
         query = query.filter(
             products::created_at
-                .lt(key)
-                .or(products::created_at.eq(key).and(products::id.lt(id))),
+                .le(key)
+                .and(products::created_at.lt(key).or(products::id.lt(id))),
         );
     }
     query

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
-use crate::schema::purchases;
+use crate::schema::{access_grants, purchases};
 
 /// A purchase.
 #[derive(Debug, Clone, HasQuery)]
@@ -65,16 +65,22 @@ pub fn insert(conn: &mut PgConnection, new: &NewPurchase) -> QueryResult<Uuid> {
         .get_result(conn)
 }
 
-/// Whether this person holds the product: bought or claimed, and not refunded in full.
+/// Whether this person holds the product: bought or claimed, with access that still comes from it. Who paid too little,
+/// or was refunded, does not.
 pub fn is_owned(conn: &mut PgConnection, user_id: Uuid, product_id: Uuid) -> QueryResult<bool> {
-    let held = purchases::table
+    let live = access_grants::table
+        .inner_join(purchases::table)
         .filter(
             purchases::user_id
                 .eq(user_id)
                 .and(purchases::product_id.eq(product_id)),
         )
-        .filter(purchases::refunded_at.is_null());
-    diesel::select(exists(held)).get_result(conn)
+        .filter(
+            purchases::refunded_at
+                .is_null()
+                .and(access_grants::ended_at.is_null()),
+        );
+    diesel::select(exists(live)).get_result(conn)
 }
 
 /// A page of somebody's history, newest first.
@@ -90,8 +96,8 @@ pub fn page_of_user(
     if let Some(Cursor { key, id, .. }) = after {
         query = query.filter(
             purchases::created_at
-                .lt(key)
-                .or(purchases::created_at.eq(key).and(purchases::id.lt(id))),
+                .le(key)
+                .and(purchases::created_at.lt(key).or(purchases::id.lt(id))),
         );
     }
     query
@@ -167,8 +173,8 @@ pub fn page(
         query = query.filter(purchases::created_at.lt(to));
     }
     if let Some(Cursor { key, id, .. }) = after {
-        let earlier = purchases::created_at.lt(key);
-        query = query.filter(earlier.or(purchases::created_at.eq(key).and(purchases::id.lt(id))));
+        let before = purchases::created_at.lt(key).or(purchases::id.lt(id));
+        query = query.filter(purchases::created_at.le(key).and(before));
     }
     query
         .order((purchases::created_at.desc(), purchases::id.desc()))

@@ -1,6 +1,10 @@
 -- What is deleted, or lies in something that is, does not count; money and people do.
 SELECT sales.*, content.*,
-    (SELECT count(DISTINCT user_id) FROM user_course_access) AS student_count,
+    (
+        SELECT count(DISTINCT a.user_id)
+        FROM user_course_access a JOIN users u ON u.id = a.user_id JOIN courses c ON c.id = a.course_id
+        WHERE u.deleted_at IS NULL AND c.deleted_at IS NULL
+    ) AS student_count,
     (SELECT count(*) FROM products WHERE deleted_at IS NULL) AS product_count,
     (SELECT count(*) FROM courses WHERE deleted_at IS NULL) AS course_count
 FROM (

@@ -142,8 +142,8 @@ pub fn page(
     if let Some(Cursor { key, id, .. }) = after {
         query = query.filter(
             users::created_at
-                .lt(key)
-                .or(users::created_at.eq(key).and(users::id.lt(id))),
+                .le(key)
+                .and(users::created_at.lt(key).or(users::id.lt(id))),
         );
     }
     query

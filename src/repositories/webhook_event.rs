@@ -1,7 +1,7 @@
 //! `webhook_events`: the inbox.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::dsl::{exists, now};
+use diesel::dsl::{case_when, exists, now};
 use diesel::prelude::*;
 use uuid::Uuid;
 
@@ -91,7 +91,8 @@ pub fn lock_received(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<We
         .optional()
 }
 
-/// Marks an event as handled, in the transaction of its effect. `note` says why one was ignored.
+/// Marks an event as handled, in the transaction of its effect. `note` says why one was ignored. What Clerk told of a
+/// person is not kept twice: the payload goes once it was taken over.
 pub fn finish(
     conn: &mut PgConnection,
     id: Uuid,
@@ -103,6 +104,10 @@ pub fn finish(
             webhook_events::status.eq(status),
             webhook_events::processed_at.eq(now),
             webhook_events::last_error.eq(note),
+            webhook_events::payload.eq(case_when(
+                webhook_events::provider.eq(WebhookProvider::Stripe),
+                webhook_events::payload,
+            )),
         ))
         .execute(conn)
         .map(drop)

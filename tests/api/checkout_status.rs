@@ -180,3 +180,26 @@ async fn a_session_that_ran_out_makes_room_for_a_new_one() {
     shop.buy(&app, &learner).await;
     app.finish().await;
 }
+
+#[tokio::test]
+async fn a_request_that_waits_does_not_ask_stripe_in_a_loop() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let learner = app.learner("one");
+    let checkout = open(&learner, shop.order()).await;
+    let asked = || app.stripe.count("GET /v1/checkout/sessions/");
+    let before = asked();
+    let path = path(&checkout);
+    let waiting = learner.get_with(&path, "prefer", "wait=1");
+    // Other buyers' events ring the same bell meanwhile.
+    let ringing = async {
+        for name in ["two", "three", "four"] {
+            open(&app.learner(name), shop.order()).await;
+            app.state.checkout_changed.notify_waiters();
+        }
+    };
+    let (reply, ()) = futures_util::future::join(waiting, ringing).await;
+    assert_eq!(reply.expect(200)["status"], "open");
+    assert!(asked() - before <= 2, "{} questions", asked() - before);
+    app.finish().await;
+}

@@ -249,3 +249,25 @@ async fn the_owner_replaces_the_tiers_and_the_next_quote_follows() {
     );
     app.finish().await;
 }
+
+#[tokio::test]
+async fn tiers_replaced_at_once_are_replaced_one_after_the_other_and_what_stays_is_not_touched() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let put = |percent: i32| {
+        let tiers = json!({ "data": [{ "percentOff": percent, "countries": ["IN", "US"] }] });
+        admin.send(
+            admin
+                .request(reqwest::Method::PUT, "/v1/admin/pricing/tiers")
+                .json(&tiers),
+        )
+    };
+    for reply in futures_util::future::join_all((1..=6).map(put)).await {
+        reply.expect(200);
+    }
+    put(50).await.expect(200);
+    let written = app.count("audit_log");
+    put(50).await.expect(200);
+    assert_eq!(app.count("audit_log"), written);
+    app.finish().await;
+}

@@ -45,6 +45,12 @@ async fn sales_are_found_by_buyer_product_status_and_time() {
         .get("/v1/admin/purchases/00000000-0000-4000-8000-000000000000")
         .await
         .expect_problem(404, "not-found");
+    for far in ["-262143-01-01T00:00:00Z", "%2B262142-01-01T00:00:00Z"] {
+        admin
+            .get(&format!("/v1/admin/purchases?from={far}"))
+            .await
+            .expect_problem(422, "invalid");
+    }
     let faulty = admin
         .get("/v1/admin/purchases?from=yesterday")
         .await

@@ -256,3 +256,17 @@ async fn without_the_issuers_keys_nobody_is_known_and_with_them_its_outage_goes_
     assert!(app.clerk.jwks_fetches() <= 2);
     app.finish().await;
 }
+
+/// H: B20
+#[tokio::test]
+async fn the_store_is_not_run_by_somebody_who_acts_as_its_owner() {
+    let app = TestApp::start().await;
+    app.admin().get("/v1/admin/courses").await.expect(200);
+    let acted = app.learner_with("admin", json!({ "act": { "sub": "user_support" } }));
+    acted.get("/v1/me").await.expect(200);
+    acted
+        .get("/v1/admin/courses")
+        .await
+        .expect_problem(403, "impersonation-forbidden");
+    app.finish().await;
+}

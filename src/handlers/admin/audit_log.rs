@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::app::AppState;
 use crate::auth::extractors::Admin;
 use crate::domain::text::SearchText;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Moment, Timestamp};
 use crate::http::page::{Page, default_limit, place};
 use crate::http::query::Query;
 use crate::problem::Problem;
@@ -76,10 +76,12 @@ pub struct AuditQuery {
     entity_id: Option<Uuid>,
     /// Not before this time.
     #[garde(skip)]
-    from: Option<DateTime<Utc>>,
+    #[param(value_type = Option<Timestamp>)]
+    from: Option<Moment>,
     /// Before this time.
     #[garde(skip)]
-    to: Option<DateTime<Utc>>,
+    #[param(value_type = Option<Timestamp>)]
+    to: Option<Moment>,
     /// How many rows at most.
     #[garde(range(min = 1, max = 100))]
     #[serde(default = "default_limit")]
@@ -108,8 +110,8 @@ pub async fn list(
         actor_id: query.actor_id,
         entity: query.entity.map(Into::into),
         entity_id: query.entity_id,
-        from: query.from,
-        to: query.to,
+        from: query.from.map(|moment| moment.0),
+        to: query.to.map(|moment| moment.0),
     };
     let limit = i64::from(query.limit) + 1;
     let rows = state

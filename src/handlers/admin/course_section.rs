@@ -1,6 +1,7 @@
 //! Sections of a course, for the owner.
 
 use actix_web::{HttpResponse, delete, get, patch, post, put, web};
+use diesel::PgConnection;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -59,6 +60,13 @@ impl OwnedSection {
     }
 }
 
+impl OwnedSection {
+    fn placed(conn: &mut PgConnection, row: CourseSectionRow) -> Result<Self, Problem> {
+        let order = course_section::position(conn, &row)?;
+        Ok(Self::new(row, order))
+    }
+}
+
 /// A section to be. It comes after the others.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -114,8 +122,7 @@ pub async fn create(
                 course_id: course.id,
             };
             let row = course_section::insert(conn, &new)?;
-            let order = course_section::position(conn, &row)?;
-            Ok(OwnedSection::new(row, order))
+            OwnedSection::placed(conn, row)
         })
         .await?;
     Ok(created(
@@ -174,8 +181,7 @@ pub async fn update(
         .db
         .change(admin.actor, move |conn| {
             let row = course_section::update(conn, *id, &changes)?;
-            let order = course_section::position(conn, &row)?;
-            Ok(OwnedSection::new(row, order))
+            OwnedSection::placed(conn, row)
         })
         .await?;
     Ok(private(&section))
@@ -227,8 +233,7 @@ pub async fn restore(
                 return Err(Problem::new(Code::ParentDeleted));
             }
             let row = course_section::restore(conn, *id)?;
-            let order = course_section::position(conn, &row)?;
-            Ok(OwnedSection::new(row, order))
+            OwnedSection::placed(conn, row)
         })
         .await?;
     Ok(private(&section))

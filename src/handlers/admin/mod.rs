@@ -55,23 +55,7 @@ impl Order {
     /// # Errors
     /// 422 that names what is foreign, repeated or missing.
     fn check(&self, siblings: &[Uuid]) -> Result<(), Problem> {
-        let mut errors = Vec::new();
-        for (index, id) in self.ids.iter().enumerate() {
-            let pointer = format!("/ids/{index}");
-            if !siblings.contains(id) {
-                errors.push(FieldError::at(
-                    pointer,
-                    "unknown-id",
-                    "is not one of the siblings",
-                ));
-            } else if self.ids.iter().take(index).any(|earlier| earlier == id) {
-                errors.push(FieldError::at(
-                    pointer,
-                    "repeated",
-                    "is in the list already",
-                ));
-            }
-        }
+        let mut errors = each_once("/ids", &self.ids, siblings, "unknown-id");
         if errors.is_empty() && self.ids.len() < siblings.len() {
             errors.push(FieldError::at(
                 "/ids",
@@ -85,4 +69,28 @@ impl Order {
             Err(Problem::invalid(errors))
         }
     }
+}
+
+/// What is wrong with a list of ids that has to name known ones, each at most once.
+fn each_once(
+    pointer: &str,
+    ids: &[Uuid],
+    known: &[Uuid],
+    unknown: &'static str,
+) -> Vec<FieldError> {
+    let fault = |(index, id): (usize, &Uuid)| {
+        let pointer = format!("{pointer}/{index}");
+        if !known.contains(id) {
+            Some(FieldError::at(pointer, unknown, "is not known here"))
+        } else if ids.iter().take(index).any(|earlier| earlier == id) {
+            Some(FieldError::at(
+                pointer,
+                "repeated",
+                "is in the list already",
+            ))
+        } else {
+            None
+        }
+    };
+    ids.iter().enumerate().filter_map(fault).collect()
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::ListQuery;
+use super::{ListQuery, each_once};
 use crate::app::AppState;
 use crate::auth::extractors::Admin;
 use crate::domain::enums::ProductStatus;
@@ -22,7 +22,7 @@ use crate::http::json::{Json, MergePatch};
 use crate::http::page::{Page, place};
 use crate::http::patch;
 use crate::http::query::Query;
-use crate::problem::{Code, FieldError, Problem};
+use crate::problem::{Code, Problem};
 use crate::repositories::product::{self, AdminProduct, NewProduct, ProductChanges};
 use crate::repositories::{course, course_product};
 
@@ -293,28 +293,7 @@ pub async fn restore(
 /// Every course once, there, and not deleted before the transaction ends.
 fn check_courses(conn: &mut PgConnection, course_ids: &[Uuid]) -> Result<(), Problem> {
     let live = course::lock_live(conn, course_ids)?;
-    let errors: Vec<_> = course_ids
-        .iter()
-        .enumerate()
-        .filter_map(|(index, id)| {
-            let pointer = format!("/courseIds/{index}");
-            if !live.contains(id) {
-                Some(FieldError::at(
-                    pointer,
-                    "unknown-course",
-                    "there is no such course",
-                ))
-            } else if course_ids.iter().take(index).any(|earlier| earlier == id) {
-                Some(FieldError::at(
-                    pointer,
-                    "repeated",
-                    "is in the list already",
-                ))
-            } else {
-                None
-            }
-        })
-        .collect();
+    let errors = each_once("/courseIds", course_ids, &live, "unknown-course");
     if errors.is_empty() {
         Ok(())
     } else {

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::app::AppState;
 use crate::auth::extractors::Admin;
+use crate::domain::time::{Moment, Timestamp};
 use crate::handlers::private;
 use crate::handlers::purchase::Purchase;
 use crate::http::page::{Page, default_limit, place};
@@ -61,10 +62,12 @@ pub struct SalesQuery {
     status: Option<PurchaseStatus>,
     /// Not before this time.
     #[garde(skip)]
-    from: Option<DateTime<Utc>>,
+    #[param(value_type = Option<Timestamp>)]
+    from: Option<Moment>,
     /// Before this time.
     #[garde(skip)]
-    to: Option<DateTime<Utc>>,
+    #[param(value_type = Option<Timestamp>)]
+    to: Option<Moment>,
     /// How many rows at most.
     #[garde(range(min = 1, max = 100))]
     #[serde(default = "default_limit")]
@@ -93,8 +96,8 @@ pub async fn list(
         user_id: query.user_id,
         product_id: query.product_id,
         status: query.status,
-        from: query.from,
-        to: query.to,
+        from: query.from.map(|moment| moment.0),
+        to: query.to.map(|moment| moment.0),
     };
     let limit = i64::from(query.limit) + 1;
     let rows = state

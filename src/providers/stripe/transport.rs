@@ -25,6 +25,9 @@ pub enum StripeError {
     /// No answer, or one that says "later", after every attempt.
     #[error("Stripe is unavailable: {0}")]
     Unavailable(String),
+    /// Stripe answered every attempt with an error of its own. It keeps such an answer under the idempotency key.
+    #[error("Stripe is broken: {status}")]
+    Broken { status: u16 },
     /// Stripe understood and refused; a repetition would be refused as well.
     #[error("Stripe refused with {status} {code}")]
     Refused { status: u16, code: String },
@@ -157,6 +160,11 @@ impl StripeClient for Stripe {
             match self.attempt(&raw).await {
                 Ok(body) => return Ok(body),
                 Err(Attempt::Final(error)) => return Err(error),
+                Err(Attempt::Again(StripeError::Refused { status, .. }))
+                    if attempt == ATTEMPTS && status >= 500 =>
+                {
+                    return Err(StripeError::Broken { status });
+                }
                 Err(Attempt::Again(error)) if attempt == ATTEMPTS => {
                     return Err(StripeError::Unavailable(error.to_string()));
                 }

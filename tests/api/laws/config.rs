@@ -247,3 +247,17 @@ fn a_word_that_is_no_command_is_told_with_2() {
     assert!(run(&["--help"], &[], 0).0.contains("migrate"));
     run(&["--version"], &[], 0);
 }
+
+#[test]
+fn the_password_of_a_database_that_cannot_be_reached_is_not_printed() {
+    for url in [
+        "postgres://lectern:hunter2@127.0.0.1:1/lectern",
+        "postgres://lectern:hunter2@[127.0.0.1/lectern",
+        "postgres://lectern:hunt%er2@127.0.0.1:1/lectern",
+        "postgres://lectern:hunter2@127.0.0.1:port/lectern",
+    ] {
+        let (_, err) = run(&["migrate", "status"], &[("DATABASE_URL", url)], 1);
+        assert!(!err.contains("hunt"), "{err}");
+        assert!(err.contains("database"), "{err}");
+    }
+}

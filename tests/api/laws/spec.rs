@@ -224,3 +224,38 @@ async fn the_documentation_is_served_from_the_binary() {
     );
     app.finish().await;
 }
+
+#[tokio::test]
+async fn enumerations_are_documented_as_they_are_written() {
+    let app = TestApp::start().await;
+    let document = document(&app).await;
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    let mut seen = 0;
+    for (name, schema) in schemas {
+        for value in schema["enum"].as_array().into_iter().flatten() {
+            let value = value.as_str().unwrap();
+            assert!(
+                !value.contains(char::is_uppercase) || value.starts_with(char::is_lowercase),
+                "{name}: {value}"
+            );
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "{seen}");
+    let listed = app.anon().get("/problems").await.expect(200);
+    let codes: BTreeSet<_> = listed["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|problem| &problem["code"])
+        .map(Value::to_string)
+        .collect();
+    let documented: BTreeSet<_> = schemas["Code"]["enum"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(Value::to_string)
+        .collect();
+    assert_eq!(codes, documented);
+    app.finish().await;
+}
