@@ -142,10 +142,10 @@ pub fn app(
         .configure(|config| extra(config))
         .default_service(web::to(problems::unmatched))
         .wrap(from_fn(methods::head_as_get))
-        .wrap(Compress::default())
         .wrap(cors)
         .wrap(NormalizePath::new(TrailingSlash::Trim))
         .wrap(from_fn(problems::render))
+        .wrap(Compress::default())
         .wrap(TracingLogger::<RequestSpan>::new())
         .wrap(from_fn(request_id::assign))
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 use diesel::Connection;
 
@@ -71,9 +72,15 @@ enum Migrate {
 #[derive(Subcommand)]
 enum Users {
     /// Make somebody an admin
-    Promote { clerk_user_id: String },
+    Promote {
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        clerk_user_id: String,
+    },
     /// Make an admin an ordinary user
-    Demote { clerk_user_id: String },
+    Demote {
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
+        clerk_user_id: String,
+    },
 }
 
 /// Done, failed, or told wrongly.

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::domain::money::Currency;
@@ -53,6 +53,18 @@ pub struct StripeConfig {
     /// Without a trailing slash.
     pub api_url: String,
     pub webhook_secrets: Vec<StripeSecret>,
+}
+
+impl StripeConfig {
+    /// Whether the key is for real money; `None` when it does not say.
+    pub fn is_live(&self) -> Option<bool> {
+        let mode = self.secret_key.expose_secret().split('_').nth(1)?;
+        match mode {
+            "live" => Some(true),
+            "test" => Some(false),
+            _ => None,
+        }
+    }
 }
 
 /// Where the certificate chain and its key are, in PEM.
@@ -331,9 +343,8 @@ impl Variables<'_> {
     }
 
     fn database_url(&mut self) -> String {
-        let url = self.required_with("DATABASE_URL", "a postgres:// URL", |url| {
-            url.starts_with("postgres://") || url.starts_with("postgresql://")
-        });
+        let what = "a postgres:// URL (with percent-encoding of :/?#[]@% in user and password)";
+        let url = self.required_with("DATABASE_URL", what, is_database_url);
         let asks_for_tls = [
             "sslmode=require",
             "sslmode=verify-ca",
@@ -402,6 +413,44 @@ pub const ANY_PARTY: &str = "*";
 /// The entry of an origin list that stands for every loopback origin.
 pub const ANY_LOOPBACK: &str = "http://localhost:*";
 
+/// What libpq takes for a connection URI, checked here because its own complaints quote the password.
+/// <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-CONNSTRING-URIS>
+fn is_database_url(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("postgres://")
+        .or_else(|| text.strip_prefix("postgresql://"));
+    let Some(rest) = rest else { return false };
+    let (place, _) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = place.split_once('/').unwrap_or((place, ""));
+    let (user_info, hosts) = authority.split_once('@').unwrap_or(("", authority));
+    let is_port = |port: &str| port.parse::<u16>().is_ok();
+    let is_host = |host: &str| match host.strip_prefix('[').and_then(|host| host.split_once(']')) {
+        Some((_, port)) => port.is_empty() || port.strip_prefix(':').is_some_and(is_port),
+        None => {
+            host.split_once(':').is_none_or(|(_, port)| is_port(port))
+                && !host.contains(['[', ']', '@'])
+        }
+    };
+    let mut escapes = text.split('%').skip(1);
+    let is_escape = |escape: &str| {
+        escape
+            .as_bytes()
+            .get(..2)
+            .is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit))
+    };
+    hosts.split(',').all(is_host)
+        && user_info.matches(':').count() <= 1
+        && !path.contains(['@', '/'])
+        && escapes.all(is_escape)
+}
+
 fn is_http_url(text: &str) -> bool {
-    Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+    Url::parse(text).is_ok_and(|url| {
+        let is_plain =
+            url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && is_plain
+            && url.query().is_none()
+    })
 }

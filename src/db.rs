@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use diesel::connection::InstrumentationEvent;
+use diesel::connection::{InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
 use diesel::r2d2::{
     ConnectionManager, CustomizeConnection, Pool, PooledConnection, R2D2Connection,
@@ -23,6 +23,10 @@ pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 
 /// How long a request waits for a free connection before it is answered with 503.
 const PERMIT_WAIT: Duration = Duration::from_secs(3);
+/// How long a request waits for its statements in all, should the database not even say that it is late.
+const WORK_WAIT: Duration = Duration::from_secs(15);
+/// How long one statement may run, and wait for somebody else's lock, before the database gives it up.
+const LIMITS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'";
 /// How long opening a connection may take.
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 
@@ -48,8 +52,8 @@ impl Db {
             // A broken connection shows itself at its first statement and is thrown away then;
             // asking before every use would cost each request a round trip.
             .test_on_check_out(false)
-            .connection_customizer(Box::new(CountStatements(Arc::clone(&statements))))
-            .error_handler(Box::new(LogPoolErrors(url.clone())))
+            .connection_customizer(Box::new(Prepare(Arc::clone(&statements))))
+            .error_handler(Box::new(LogPoolErrors))
             .build_unchecked(ConnectionManager::new(url.expose_secret()));
         Self {
             pool,
@@ -92,7 +96,10 @@ impl Db {
             drop(permit);
             result
         });
-        task.await.map_err(Problem::internal)?
+        // The connection stays with its thread until that is done.
+        let done = timeout(WORK_WAIT, task).await;
+        let done = done.map_err(|_| database_unavailable(&"the statements took too long"))?;
+        done.map_err(Problem::internal)?
     }
 
     /// Runs `work` in one transaction (READ COMMITTED): committed when it returns `Ok`, rolled back otherwise.
@@ -156,12 +163,14 @@ fn connection(
         .map_err(|_| database_unavailable(&"no connection could be opened in time"))
 }
 
-/// Counts what every connection of the pool is sent.
+/// Limits every connection of the pool, and counts what it is sent.
 #[derive(Debug)]
-struct CountStatements(Arc<AtomicU64>);
+struct Prepare(Arc<AtomicU64>);
 
-impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for CountStatements {
+impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Prepare {
     fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+        conn.batch_execute(LIMITS)
+            .map_err(diesel::r2d2::Error::QueryError)?;
         let statements = Arc::clone(&self.0);
         conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
             if let InstrumentationEvent::StartQuery { .. } = event {
@@ -172,36 +181,25 @@ impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for CountStatements 
     }
 }
 
-/// libpq's words, which may quote the connection string or parts of it, without what is secret in that.
-fn without_secrets(error: &impl fmt::Display, url: &str) -> String {
-    let user_info = url
-        .split_once("://")
-        .and_then(|(_, rest)| rest.rsplit_once('@'))
-        .map(|(user_info, _)| user_info);
-    let password = user_info
-        .and_then(|user_info| user_info.split_once(':'))
-        .map(|(_, password)| password);
-    let secrets = [Some(url), user_info, password]
-        .into_iter()
-        .flatten()
-        .filter(|secret| !secret.is_empty());
-    secrets.fold(error.to_string(), |text, secret| {
-        text.replace(secret, "***")
-    })
-}
-
-/// The pool's background errors.
-struct LogPoolErrors(SecretString);
-
-impl fmt::Debug for LogPoolErrors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LogPoolErrors")
+/// libpq's words where they are about the server. Where they are about the connection string they may quote it, and
+/// with it the password.
+fn without_secrets(error: &impl fmt::Display) -> String {
+    let text = error.to_string();
+    let is_about_server = ["connection to server", "could not translate host name"];
+    if is_about_server.iter().any(|start| text.starts_with(start)) {
+        text.trim_end().to_owned()
+    } else {
+        "DATABASE_URL has options that libpq does not understand".to_owned()
     }
 }
 
+/// The pool's background errors.
+#[derive(Debug)]
+struct LogPoolErrors;
+
 impl<E: fmt::Display> diesel::r2d2::HandleError<E> for LogPoolErrors {
     fn handle_error(&self, error: E) {
-        let error = without_secrets(&error, self.0.expose_secret());
+        let error = without_secrets(&error);
         tracing::warn!(error, "the pool could not open a connection");
     }
 }
@@ -222,9 +220,8 @@ pub enum MigrationError {
 /// # Errors
 /// When the database cannot be reached.
 pub fn connect(url: &SecretString) -> Result<PgConnection, MigrationError> {
-    let url = url.expose_secret();
-    PgConnection::establish(url)
-        .map_err(|error| MigrationError::Connect(without_secrets(&error, url)))
+    PgConnection::establish(url.expose_secret())
+        .map_err(|error| MigrationError::Connect(without_secrets(&error)))
 }
 
 /// Applies what is pending and returns its names. An advisory lock lets only one of several instances do it.

@@ -85,6 +85,8 @@ codes! {
         "The store would be without an admin. Make somebody else an admin first.";
     AlreadyGranted = 409, "already-granted", "Already granted",
         "The person has been given this course by hand already.";
+    PaymentRefused = 409, "payment-refused", "Payment refused",
+        "Stripe does not open a checkout for this order. Trying again does not help; the store's owner finds the reason in the log.";
     Conflict = 409, "conflict", "Conflict",
         "The request contradicts what is stored, often because somebody else changed it at the same moment. Read it again and repeat.";
     PayloadTooLarge = 413, "payload-too-large", "Body too large",
@@ -332,6 +334,12 @@ impl From<DieselError> for Problem {
                 DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
                 _,
             ) => database_unavailable(&error),
+            // SQLSTATE 57014 and 55P03, which Diesel does not tell: the limits of db.rs.
+            DieselError::DatabaseError(_, info)
+                if info.message().starts_with("canceling statement due to") =>
+            {
+                database_unavailable(&error)
+            }
             DieselError::DatabaseError(kind, info) => {
                 constraint(*kind, info.constraint_name()).unwrap_or_else(|| Self::internal(&error))
             }

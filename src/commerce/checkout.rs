@@ -1,8 +1,11 @@
 //! Opening and closing checkouts: the offer is frozen and committed first, then Stripe hears of it, then what it
 //! said is recorded. A crash between any two steps is mended by repeating them.
 
+use std::time::Duration;
+
 use chrono::{DurationRound, TimeDelta, Utc};
 use diesel::PgConnection;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::fulfil;
@@ -24,6 +27,8 @@ use crate::repositories::{product, purchase, user_course_access};
 const LIFETIME: TimeDelta = TimeDelta::hours(12);
 /// A session that ends sooner than this is not handed out again: the buyer needs time to pay.
 const REUSABLE_FOR: TimeDelta = TimeDelta::minutes(10);
+/// How long somebody who asks for a status waits for Stripe's part of the answer.
+const REFRESH_WAIT: Duration = Duration::from_secs(3);
 /// For how long a checkout keeps to one idempotency key although Stripe answers with errors of its own.
 const KEY_PATIENCE: TimeDelta = TimeDelta::minutes(1);
 /// Stands for our id in a return URL.
@@ -275,7 +280,12 @@ pub async fn refresh(state: &AppState, row: &CheckoutRow) -> Result<(), Problem>
     else {
         return Ok(());
     };
-    match state.stripe.retrieve_checkout_session(session_id).await {
+    let asked = timeout(
+        REFRESH_WAIT,
+        state.stripe.retrieve_checkout_session(session_id),
+    )
+    .await;
+    match asked.unwrap_or_else(|late| Err(StripeError::Unavailable(late.to_string()))) {
         Ok(session) => fulfil::settle(state, row.id, session).await,
         Err(error) => {
             tracing::warn!(%error, checkout_id = %row.id, "a checkout could not be refreshed");
@@ -376,11 +386,16 @@ pub async fn expire(state: &AppState, id: Uuid) -> Result<(), Problem> {
 /// # Errors
 /// 422 at `/returnUrl`.
 pub fn check_return_url(state: &AppState, return_url: &str) -> Result<(), Problem> {
-    // The parser overlooks control characters, but neither Postgres nor Stripe takes them all.
+    // Others may read differently what the parser forgives: controls, blanks, backslashes, user names.
     let url = url::Url::parse(return_url)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https"))
-        .filter(|_| !return_url.contains(char::is_control));
+        .filter(|url| url.username().is_empty() && url.password().is_none())
+        .filter(|_| {
+            return_url
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+        });
     let origin = url.map(|url| url.origin().ascii_serialization());
     if origin.is_some_and(|origin| state.config.return_origins.allows(&origin)) {
         return Ok(());

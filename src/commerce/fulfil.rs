@@ -63,8 +63,12 @@ pub fn converge(
         tracing::warn!(%checkout_id, session_id = session.id, "a session names a checkout that has another session");
         return Ok(false);
     }
-    if session.state == SessionState::Paid && session.amount_total.is_none() {
-        tracing::error!(%checkout_id, "a paid session has no amount; nothing is booked without it");
+    let amount = session
+        .amount_total
+        .and_then(|amount| i32::try_from(amount).ok());
+    let amount = amount.filter(|amount| *amount >= 0);
+    if session.state == SessionState::Paid && amount.is_none() {
+        tracing::error!(%checkout_id, "a paid session has no amount that can be booked");
         return Err(Problem::unavailable(Code::PaymentProviderUnavailable, 5));
     }
     // Nobody is charged another amount than they were shown.

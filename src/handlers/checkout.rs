@@ -135,7 +135,7 @@ pub struct CreateCheckoutSession {
         (status = 201, description = "The checkout.", body = CheckoutSession, headers(("Location" = String, description = "Its address."))),
         (status = 403, description = "impersonation-forbidden"),
         (status = 404, description = "not-found"),
-        (status = 409, description = "already-owned, price-changed, product-free, conflict"),
+        (status = 409, description = "already-owned, price-changed, product-free, payment-refused, conflict"),
         (status = 422, description = "below-minimum-charge"),
         (status = 503, description = "payment-provider-unavailable"),
     )

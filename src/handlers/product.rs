@@ -215,6 +215,7 @@ impl CatalogueSort {
 pub struct CatalogueQuery {
     /// Words, or their beginnings, in name or description; a single word may be mistyped.
     #[garde(dive)]
+    #[param(inline)]
     q: Option<SearchText>,
     /// Only products that hold this course.
     #[garde(skip)]

@@ -74,7 +74,10 @@ fn read(
 ) -> impl Future<Output = Result<web::Bytes, Problem>> + 'static {
     let media_type = request.content_type().to_ascii_lowercase();
     let accepted = (media_types.is_empty() || media_types.contains(&media_type.as_str()))
-        && !request.headers().contains_key(header::CONTENT_ENCODING);
+        && request
+            .headers()
+            .get(header::CONTENT_ENCODING)
+            .is_none_or(|coding| coding == "identity");
     let body = accepted.then(|| web::Payload::from_request(request, payload).into_inner());
     let length = content_length(request);
     let gate = gate::pass(request);

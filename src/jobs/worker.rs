@@ -97,6 +97,7 @@ pub async fn handle_due_jobs(state: &AppState) -> Result<usize, Problem> {
 #[tracing::instrument(skip_all, fields(event_id = event.event_id, kind = event.kind, attempt = event.attempts))]
 async fn handle_event(state: &AppState, event: WebhookEventRow) {
     let (id, attempts) = (event.id, event.attempts);
+    let live = state.config.stripe.is_live();
     let result = state
         .db
         .transaction(move |conn| {
@@ -105,7 +106,7 @@ async fn handle_event(state: &AppState, event: WebhookEventRow) {
             };
             let payload = event.payload.unwrap_or_default();
             let outcome = match event.provider {
-                WebhookProvider::Stripe => stripe::apply(conn, &event.kind, &payload)?,
+                WebhookProvider::Stripe => stripe::apply(conn, &event.kind, &payload, live)?,
                 WebhookProvider::Clerk => clerk::apply(conn, &event.kind, &payload)?,
             };
             let (status, note) = match outcome {

@@ -23,8 +23,7 @@ struct ClerkUser {
     last_name: Option<String>,
     image_url: Option<String>,
     primary_email_address_id: Option<String>,
-    #[serde(default)]
-    email_addresses: Vec<EmailAddress>,
+    email_addresses: Option<Vec<EmailAddress>>,
     /// Milliseconds since 1970.
     updated_at: Option<i64>,
 }
@@ -90,6 +89,7 @@ impl ClerkUser {
         let address = self
             .email_addresses
             .iter()
+            .flatten()
             .find(|address| address.id.as_ref() == Some(primary))?;
         let status = address.verification.as_ref()?.status.as_deref();
         address

@@ -136,7 +136,13 @@ fn remove_nul(value: &mut Value) {
     }
 }
 
+/// Far longer than any provider's id, and short enough for an index.
+const EVENT_ID_LIMIT: usize = 255;
+
 async fn store(state: &AppState, new: NewWebhookEvent) -> Result<HttpResponse, Problem> {
+    if new.event_id.len() > EVENT_ID_LIMIT {
+        return Err(Problem::new(Code::MalformedRequest).detail("The event's id is too long."));
+    }
     tracing::info!(
         provider = new.provider.label(),
         event_id = new.event_id,

@@ -124,7 +124,11 @@ pub fn verify_stripe(
     let mut timestamp = None;
     let mut tags = Vec::new();
     for part in header.split(',') {
-        match part.split_once('=').ok_or(SignatureError::Malformed)? {
+        match part
+            .trim()
+            .split_once('=')
+            .ok_or(SignatureError::Malformed)?
+        {
             // A second time would leave it open which one was signed.
             ("t", _) if timestamp.is_some() => return Err(SignatureError::Malformed),
             ("t", value) => timestamp = Some(value),

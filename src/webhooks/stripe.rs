@@ -12,20 +12,11 @@ use uuid::Uuid;
 
 use super::Outcome;
 use crate::commerce::fulfil;
+use crate::domain::money::Currency;
 use crate::jobs::{self, Job};
 use crate::problem::Problem;
 use crate::providers::stripe::{CHECKOUT_ID, CheckoutSession, SessionState};
 use crate::repositories::checkout;
-
-#[derive(Deserialize)]
-struct Event<T> {
-    data: Data<T>,
-}
-
-#[derive(Deserialize)]
-struct Data<T> {
-    object: T,
-}
 
 /// The fields of a checkout session that matter, all of them optional but the id.
 #[derive(Deserialize)]
@@ -41,48 +32,92 @@ struct Session {
     metadata: Option<HashMap<String, Value>>,
 }
 
-/// Brings the store to the state that an event tells of, in the caller's transaction.
+/// Brings the store to the state that an event tells of, in the caller's transaction. `live` is the mode of the store's
+/// own key, as far as the key says it.
 ///
 /// # Errors
 /// When a statement fails; the event is tried again then.
-pub fn apply(conn: &mut PgConnection, kind: &str, payload: &Value) -> Result<Outcome, Problem> {
-    match kind {
-        "checkout.session.completed"
-        | "checkout.session.async_payment_succeeded"
-        | "checkout.session.async_payment_failed"
-        | "checkout.session.expired" => session(conn, kind, payload),
-        _ => Ok(Outcome::Ignored("events of this type are not used")),
+pub fn apply(
+    conn: &mut PgConnection,
+    kind: &str,
+    payload: &Value,
+    live: Option<bool>,
+) -> Result<Outcome, Problem> {
+    let mode = payload.get("livemode").and_then(Value::as_bool);
+    if mode.is_some() && live.is_some() && mode != live {
+        return Ok(Outcome::Ignored(
+            "the event is not of the mode of the store's key",
+        ));
+    }
+    // A thin event names its object and says nothing about it.
+    let is_thin = payload.get("object").and_then(Value::as_str) == Some("v2.core.event");
+    let object = if is_thin {
+        payload.get("related_object")
+    } else {
+        payload.pointer("/data/object")
+    };
+    match (kind.strip_prefix("v1.").unwrap_or(kind), object) {
+        (
+            kind @ ("checkout.session.completed"
+            | "checkout.session.async_payment_succeeded"
+            | "checkout.session.async_payment_failed"
+            | "checkout.session.expired"),
+            Some(object),
+        ) => session(conn, kind, object),
+        (_, Some(_)) => Ok(Outcome::Ignored("events of this type are not used")),
+        (_, None) => Ok(Outcome::Ignored("the event has no object")),
     }
 }
 
-fn session(conn: &mut PgConnection, kind: &str, payload: &Value) -> Result<Outcome, Problem> {
-    let Ok(event) = Event::<Session>::deserialize(payload) else {
-        return Ok(Outcome::Ignored(
-            "the event has no readable checkout session",
-        ));
+fn session(conn: &mut PgConnection, kind: &str, object: &Value) -> Result<Outcome, Problem> {
+    let Some(session_id) = object.get("id").and_then(Value::as_str) else {
+        return Ok(Outcome::Ignored("the event names no checkout session"));
     };
-    let mut session = CheckoutSession::from(event.data.object);
-    if kind == "checkout.session.async_payment_failed" && session.state == SessionState::Processing
-    {
-        session.state = SessionState::Failed;
-    }
-    let Some(checkout_id) = checkout::find_id_of_session(conn, &session.id, session.checkout_id)?
-    else {
+    let named = object.pointer(&format!("/metadata/{CHECKOUT_ID}"));
+    let named = named.and_then(Value::as_str).and_then(|id| id.parse().ok());
+    let Some(checkout_id) = checkout::find_id_of_session(conn, session_id, named)? else {
         return Ok(Outcome::Ignored("the session was not opened by this store"));
     };
-    if session.state == SessionState::Paid && session.amount_total.is_none() {
-        // Nothing is booked without its amount.
-        jobs::enqueue(
+    match Session::deserialize(object)
+        .ok()
+        .filter(Session::says_enough)
+    {
+        Some(session) => {
+            let mut session = CheckoutSession::from(session);
+            if kind == "checkout.session.async_payment_failed"
+                && session.state == SessionState::Processing
+            {
+                session.state = SessionState::Failed;
+            }
+            fulfil::converge(conn, checkout_id, &session)?;
+        }
+        // The session is ours, but this is not the whole of it: Stripe is asked.
+        None => jobs::enqueue(
             conn,
             &Job::RefreshCheckout {
                 checkout_id,
-                session_id: session.id,
+                session_id: session_id.to_owned(),
             },
-        )?;
-    } else {
-        fulfil::converge(conn, checkout_id, &session)?;
+        )?,
     }
     Ok(Outcome::Processed)
+}
+
+impl Session {
+    /// Whether its state is told, and for a paid one an amount that can be booked.
+    fn says_enough(&self) -> bool {
+        let state = SessionState::of(self.status.as_deref(), self.payment_status.as_deref());
+        let amount = self
+            .amount_total
+            .is_some_and(|amount| (0..=i64::from(i32::MAX)).contains(&amount));
+        let currency = self
+            .currency
+            .as_deref()
+            .is_some_and(|currency| currency.parse::<Currency>().is_ok());
+        let is_told =
+            state == SessionState::Paid || (self.status.is_some() && self.payment_status.is_some());
+        is_told && (state != SessionState::Paid || (amount && currency))
+    }
 }
 
 impl From<Session> for CheckoutSession {

@@ -603,3 +603,20 @@ async fn requests_that_are_refused_early_leave_their_places_to_others() {
     }
     app.finish().await;
 }
+
+/// H: A11
+#[tokio::test]
+async fn a_table_that_somebody_holds_is_a_503_and_no_hang() {
+    let app = TestApp::start().await;
+    let mut other = app.db();
+    diesel::sql_query("BEGIN").execute(&mut other).unwrap();
+    diesel::sql_query("LOCK TABLE products")
+        .execute(&mut other)
+        .unwrap();
+    let reply = app.anon().get("/v1/products").await;
+    assert_eq!(reply.header("retry-after"), "1");
+    reply.expect_problem(503, "database-unavailable");
+    diesel::sql_query("ROLLBACK").execute(&mut other).unwrap();
+    app.anon().get("/v1/products").await.expect(200);
+    app.finish().await;
+}

@@ -72,7 +72,7 @@ async fn what_stripe_refuses_for_good_is_asked_afresh_the_next_time() {
     let refusal = Fault::before_effect(CREATE, Trouble::Status(400));
     app.stripe.inject(refusal);
     let refused = learner.post(CHECKOUTS, shop.order()).await;
-    refused.expect_problem(503, "payment-provider-unavailable");
+    refused.expect_problem(409, "payment-refused");
     open(&learner, shop.order()).await;
     let requests = app.stripe.requests();
     assert_eq!(requests.len(), 2);

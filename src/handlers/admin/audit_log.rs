@@ -70,17 +70,18 @@ pub struct AuditQuery {
     actor_id: Option<Uuid>,
     /// Of this kind of thing, such as `product`.
     #[garde(dive)]
+    #[param(inline)]
     entity: Option<SearchText>,
     /// Of this one.
     #[garde(skip)]
     entity_id: Option<Uuid>,
     /// Not before this time.
     #[garde(skip)]
-    #[param(value_type = Option<Timestamp>)]
+    #[param(inline, value_type = Option<Timestamp>)]
     from: Option<Moment>,
     /// Before this time.
     #[garde(skip)]
-    #[param(value_type = Option<Timestamp>)]
+    #[param(inline, value_type = Option<Timestamp>)]
     to: Option<Moment>,
     /// How many rows at most.
     #[garde(range(min = 1, max = 100))]

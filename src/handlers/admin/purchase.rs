@@ -62,11 +62,11 @@ pub struct SalesQuery {
     status: Option<PurchaseStatus>,
     /// Not before this time.
     #[garde(skip)]
-    #[param(value_type = Option<Timestamp>)]
+    #[param(inline, value_type = Option<Timestamp>)]
     from: Option<Moment>,
     /// Before this time.
     #[garde(skip)]
-    #[param(value_type = Option<Timestamp>)]
+    #[param(inline, value_type = Option<Timestamp>)]
     to: Option<Moment>,
     /// How many rows at most.
     #[garde(range(min = 1, max = 100))]

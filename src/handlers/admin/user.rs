@@ -48,6 +48,7 @@ impl From<UserRow> for OwnedUser {
 pub struct UsersQuery {
     /// Name or e-mail address holds this text.
     #[garde(dive)]
+    #[param(inline)]
     q: Option<SearchText>,
     #[garde(skip)]
     #[param(inline)]

@@ -110,7 +110,10 @@ pub struct Payment {
 impl From<StripeError> for Problem {
     fn from(error: StripeError) -> Self {
         tracing::error!(%error, "a call to Stripe failed");
-        Self::unavailable(Code::PaymentProviderUnavailable, 5)
+        match error {
+            StripeError::Refused { .. } => Self::new(Code::PaymentRefused),
+            _ => Self::unavailable(Code::PaymentProviderUnavailable, 5),
+        }
     }
 }
 

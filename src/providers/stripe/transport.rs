@@ -2,7 +2,7 @@
 //! retries under the same key. async-stripe's own client opens a connection for each call and has none of these.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use reqwest::StatusCode;
@@ -15,7 +15,9 @@ use stripe_client_core::{
 use super::Stripe;
 
 /// How long one attempt may take.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+/// When no other attempt is begun any more.
+const DEADLINE: Duration = Duration::from_secs(10);
 /// Attempts in all, under one idempotency key.
 const ATTEMPTS: u32 = 3;
 
@@ -155,17 +157,19 @@ impl StripeClient for Stripe {
                 .and_then(|strategy| strategy.get_key())
                 .map(IdempotencyKey::into_inner),
         };
+        let begun = Instant::now();
+        let is_last = |attempt| attempt == ATTEMPTS || begun.elapsed() > DEADLINE;
         let mut attempt = 1;
         loop {
             match self.attempt(&raw).await {
                 Ok(body) => return Ok(body),
                 Err(Attempt::Final(error)) => return Err(error),
                 Err(Attempt::Again(StripeError::Refused { status, .. }))
-                    if attempt == ATTEMPTS && status >= 500 =>
+                    if is_last(attempt) && status >= 500 =>
                 {
                     return Err(StripeError::Broken { status });
                 }
-                Err(Attempt::Again(error)) if attempt == ATTEMPTS => {
+                Err(Attempt::Again(error)) if is_last(attempt) => {
                     return Err(StripeError::Unavailable(error.to_string()));
                 }
                 Err(Attempt::Again(_)) => tokio::time::sleep(back_off(attempt)).await,

@@ -177,3 +177,23 @@ async fn an_answer_does_not_say_what_serves_it_nor_why_it_broke() {
     }
     app.finish().await;
 }
+
+#[tokio::test]
+async fn an_answer_says_how_it_is_compressed_and_is_so() {
+    let app = TestApp::start().await;
+    let anon = app.anon();
+    for (path, status) in [("/v1/me", 401), ("/nowhere", 404), ("/problems", 200)] {
+        let request = anon
+            .request(reqwest::Method::GET, path)
+            .header("accept-encoding", "gzip");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers()["content-encoding"], "gzip");
+        // RFC 1952: a member begins with these two bytes.
+        assert!(
+            response.bytes().await.unwrap().starts_with(&[0x1f, 0x8b]),
+            "{path}"
+        );
+    }
+    app.finish().await;
+}

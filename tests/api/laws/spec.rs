@@ -259,3 +259,27 @@ async fn enumerations_are_documented_as_they_are_written() {
     assert_eq!(codes, documented);
     app.finish().await;
 }
+
+#[tokio::test]
+async fn every_reference_in_the_document_leads_somewhere() {
+    fn follow(document: &Value, value: &Value) -> usize {
+        if let Some(reference) = value["$ref"].as_str() {
+            assert!(
+                document
+                    .pointer(reference.trim_start_matches('#'))
+                    .is_some(),
+                "{reference}"
+            );
+            return 1;
+        }
+        match value {
+            Value::Object(fields) => fields.values().map(|value| follow(document, value)).sum(),
+            Value::Array(values) => values.iter().map(|value| follow(document, value)).sum(),
+            _ => 0,
+        }
+    }
+    let app = TestApp::start().await;
+    let document = document(&app).await;
+    assert!(follow(&document, &document) > 100);
+    app.finish().await;
+}

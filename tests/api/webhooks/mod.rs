@@ -3,4 +3,5 @@
 mod clerk;
 mod clerk_signature;
 mod stripe;
+mod stripe_shapes;
 mod stripe_signature;
