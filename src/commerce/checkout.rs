@@ -268,10 +268,17 @@ fn new_session(row: CheckoutRow) -> Result<NewSession, Problem> {
 /// Asks Stripe where an open checkout stands and takes the answer over. What Stripe cannot say now, a webhook
 /// will say later, so a failure only means that nothing was learned.
 pub async fn refresh(state: &AppState, row: &CheckoutRow) -> Result<(), Problem> {
-    if row.status == CheckoutStatus::Creating
-        && let Err(problem) = create_at_stripe(state, row.id).await
-    {
-        tracing::warn!(error = %problem, checkout_id = %row.id, "a checkout could not be opened");
+    if row.status == CheckoutStatus::Creating {
+        // Given up in the middle, it is taken up again under the same key.
+        match timeout(REFRESH_WAIT, create_at_stripe(state, row.id)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, checkout_id = %row.id, "a checkout could not be opened");
+            }
+            Err(late) => {
+                tracing::warn!(%late, checkout_id = %row.id, "a checkout could not be opened");
+            }
+        }
     }
     let Some(session_id) = row
         .stripe_session_id
