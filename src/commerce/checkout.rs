@@ -1,22 +1,19 @@
-//! Opening and closing checkouts: the offer is frozen and committed first, then Stripe hears of it, then what it
+//! Opening checkouts: the offer is frozen and committed first, then Stripe hears of it, then what it
 //! said is recorded. A crash between any two steps is mended by repeating them.
-
-use std::time::Duration;
 
 use chrono::{DurationRound, TimeDelta, Utc};
 use diesel::PgConnection;
-use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::fulfil;
 use super::offer::{Offer, ProductDetails};
+use super::{close, fulfil};
 use crate::app::AppState;
 use crate::domain::enums::{CheckoutStatus, CheckoutUiMode};
 use crate::domain::money::Currency;
 use crate::handlers::quote::Quote;
 use crate::jobs::{self, Job};
 use crate::problem::{Code, FieldError, Problem};
-use crate::providers::stripe::{CheckoutSession, NewSession, SessionState, StripeError};
+use crate::providers::stripe::{NewSession, StripeError};
 use crate::repositories::checkout::{
     self, CheckoutRow, CheckoutWithPurchase, NewCheckout, SessionFacts,
 };
@@ -27,8 +24,6 @@ use crate::repositories::{product, purchase, user_course_access};
 const LIFETIME: TimeDelta = TimeDelta::hours(12);
 /// A session that ends sooner than this is not handed out again: the buyer needs time to pay.
 const REUSABLE_FOR: TimeDelta = TimeDelta::minutes(10);
-/// How long somebody who asks for a status waits for Stripe's part of the answer.
-const REFRESH_WAIT: Duration = Duration::from_secs(3);
 /// For how long a checkout keeps to one idempotency key although Stripe answers with errors of its own.
 const KEY_PATIENCE: TimeDelta = TimeDelta::minutes(1);
 /// Stands for our id in a return URL.
@@ -66,7 +61,7 @@ pub async fn open(
     if let Begun::Replaces(old) = begun {
         // Closed at Stripe before another is opened: nobody can pay both. If it was paid meanwhile, the second
         // look says so.
-        match cancel(state, old).await {
+        match close::cancel(state, old).await {
             Err(problem) if problem.code() != Code::CheckoutNotOpen => return Err(problem),
             _ => begun = begin_once().await?,
         }
@@ -184,7 +179,7 @@ fn freeze(buyer: &UserRow, offer: Offer, order: &Order) -> Result<NewCheckout, P
 }
 
 /// Opens the session at Stripe, once: whoever waited for the lock finds it open.
-async fn create_at_stripe(state: &AppState, id: Uuid) -> Result<CheckoutWithPurchase, Problem> {
+pub async fn create_at_stripe(state: &AppState, id: Uuid) -> Result<CheckoutWithPurchase, Problem> {
     let _guard = state.lock_checkout(id).await?;
     let (row, purchase_id) = state
         .db
@@ -263,129 +258,6 @@ fn new_session(row: CheckoutRow) -> Result<NewSession, Problem> {
         customer_email: row.customer_email,
         expires_at: row.expires_at,
     })
-}
-
-/// Asks Stripe where an open checkout stands and takes the answer over. What Stripe cannot say now, a webhook
-/// will say later, so a failure only means that nothing was learned.
-pub async fn refresh(state: &AppState, row: &CheckoutRow) -> Result<(), Problem> {
-    if row.status == CheckoutStatus::Creating {
-        // Given up in the middle, it is taken up again under the same key.
-        match timeout(REFRESH_WAIT, create_at_stripe(state, row.id)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, checkout_id = %row.id, "a checkout could not be opened");
-            }
-            Err(late) => {
-                tracing::warn!(%late, checkout_id = %row.id, "a checkout could not be opened");
-            }
-        }
-    }
-    let Some(session_id) = row
-        .stripe_session_id
-        .as_deref()
-        .filter(|_| row.status.is_live())
-    else {
-        return Ok(());
-    };
-    let asked = timeout(
-        REFRESH_WAIT,
-        state.stripe.retrieve_checkout_session(session_id),
-    )
-    .await;
-    match asked.unwrap_or_else(|late| Err(StripeError::Unavailable(late.to_string()))) {
-        Ok(session) => fulfil::settle(state, row.id, session).await,
-        Err(error) => {
-            tracing::warn!(%error, checkout_id = %row.id, "a checkout could not be refreshed");
-            Ok(())
-        }
-    }
-}
-
-/// Takes over where a session stands at Stripe (a job).
-///
-/// # Errors
-/// When Stripe or the database does not answer.
-pub async fn read_session(state: &AppState, id: Uuid, session_id: &str) -> Result<(), Problem> {
-    let session = state.stripe.retrieve_checkout_session(session_id).await?;
-    fulfil::settle(state, id, session).await
-}
-
-/// Closes an open checkout at the buyer's wish, at Stripe first: once this returns, nobody can pay it.
-///
-/// # Errors
-/// 409 `checkout-not-open` when it is paid, being paid, or over; 503 when Stripe does not answer.
-pub async fn cancel(state: &AppState, id: Uuid) -> Result<(), Problem> {
-    // Not while its session is being opened: that one would be overlooked.
-    let _guard = state.lock_checkout(id).await?;
-    let (row, _) = state
-        .db
-        .read(move |conn| Ok(checkout::find(conn, id)?))
-        .await?;
-    match row.status {
-        CheckoutStatus::Canceled => return Ok(()),
-        CheckoutStatus::Open | CheckoutStatus::Creating => {}
-        _ => return Err(Problem::new(Code::CheckoutNotOpen)),
-    }
-    if let Some(session_id) = &row.stripe_session_id {
-        match state.stripe.expire_checkout_session(session_id).await {
-            Ok(CheckoutSession {
-                state: SessionState::Expired,
-                ..
-            }) => {}
-            Ok(_) | Err(StripeError::Refused { .. }) => {
-                refresh(state, &row).await?;
-                return Err(Problem::new(Code::CheckoutNotOpen));
-            }
-            Err(error) => return Err(error.into()),
-        }
-    }
-    state
-        .db
-        .transaction(move |conn| {
-            let now = checkout::lock(conn, row.id)?;
-            if now.status == CheckoutStatus::Fulfilled {
-                return Err(Problem::new(Code::CheckoutNotOpen));
-            }
-            let facts = SessionFacts {
-                status: Some(CheckoutStatus::Canceled),
-                ..SessionFacts::default()
-            };
-            checkout::record(conn, row.id, &facts)?;
-            if now.stripe_session_id != row.stripe_session_id {
-                // Somebody was opening the session at Stripe just now.
-                jobs::enqueue(
-                    conn,
-                    &Job::ExpireCheckout {
-                        checkout_id: row.id,
-                    },
-                )?;
-            }
-            Ok(())
-        })
-        .await?;
-    state.checkout_changed.notify_waiters();
-    Ok(())
-}
-
-/// Closes the session of a checkout that was given up (a job). A session that was paid meanwhile is fulfilled.
-///
-/// # Errors
-/// When Stripe or the database does not answer.
-pub async fn expire(state: &AppState, id: Uuid) -> Result<(), Problem> {
-    let (row, _) = state
-        .db
-        .read(move |conn| Ok(checkout::find(conn, id)?))
-        .await?;
-    let Some(session_id) = &row.stripe_session_id else {
-        return Ok(());
-    };
-    let session = match state.stripe.expire_checkout_session(session_id).await {
-        Err(StripeError::Refused { .. }) => {
-            state.stripe.retrieve_checkout_session(session_id).await?
-        }
-        answer => answer?,
-    };
-    fulfil::settle(state, id, session).await
 }
 
 /// Refuses to send a buyer to a page that is not the store's.

@@ -2,6 +2,7 @@
 
 pub mod checkout;
 pub mod claim;
+pub mod close;
 pub mod fulfil;
 pub mod offer;
 pub mod payment;

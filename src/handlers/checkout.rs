@@ -13,6 +13,7 @@ use super::{created, private};
 use crate::app::AppState;
 use crate::auth::extractors::CurrentUser;
 use crate::commerce::checkout::{self as commerce, Order};
+use crate::commerce::close;
 use crate::domain::enums::{CheckoutStatus, CheckoutUiMode};
 use crate::domain::time::Timestamp;
 use crate::http::country;
@@ -200,7 +201,7 @@ pub async fn show(
         // Listening starts before asking, so that no change falls in between.
         let changed = state.checkout_changed.notified();
         if Instant::now() >= next_look {
-            commerce::refresh(&state, &current.0).await?;
+            close::refresh(&state, &current.0).await?;
             next_look = Instant::now() + ASK_AGAIN;
         }
         current = read().await?;
@@ -239,6 +240,6 @@ pub async fn cancel(
             .read(move |conn| Ok(checkout::find_of_user(conn, id, user_id)?))
     };
     let (row, _) = read().await?;
-    commerce::cancel(&state, row.id).await?;
+    close::cancel(&state, row.id).await?;
     Ok(private(&CheckoutSession::from(read().await?)))
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::app::AppState;
-use crate::commerce::{checkout, payment};
+use crate::commerce::{close, payment};
 use crate::problem::Problem;
 use crate::repositories::job;
 
@@ -39,11 +39,11 @@ pub fn enqueue(conn: &mut PgConnection, job: &Job) -> QueryResult<()> {
 /// Makes the call.
 async fn perform(state: &AppState, job: Job) -> Result<(), Problem> {
     match job {
-        Job::ExpireCheckout { checkout_id } => checkout::expire(state, checkout_id).await,
+        Job::ExpireCheckout { checkout_id } => close::expire(state, checkout_id).await,
         Job::RefreshCheckout {
             checkout_id,
             session_id,
-        } => checkout::read_session(state, checkout_id, &session_id).await,
+        } => close::read_session(state, checkout_id, &session_id).await,
         Job::RefreshPayment { purchase_id } => payment::refresh(state, purchase_id).await,
     }
 }
