@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
+use chrono::{TimeDelta, Utc};
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Parser, Subcommand};
 use diesel::Connection;
@@ -12,6 +13,7 @@ use crate::app::AppState;
 use crate::config::{Config, ConfigErrors};
 use crate::db::Actor;
 use crate::domain::enums::UserRole;
+use crate::repositories::purge::{self, Purged};
 use crate::repositories::user;
 use crate::tls::{self, TlsError};
 use crate::{db, openapi, server, telemetry};
@@ -51,6 +53,15 @@ enum Command {
     },
     /// Fill an empty database with the demo store
     Seed,
+    /// Remove for good what was deleted long ago, where no sale and no learner holds it
+    Purge {
+        /// How long ago, in days: 90d
+        #[arg(long, value_parser = days)]
+        older_than: TimeDelta,
+        /// Only say what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Give or take the admin role
     #[command(subcommand)]
     Users(Users),
@@ -120,6 +131,10 @@ pub fn main() -> ExitCode {
         Some(Command::Migrate(command)) => migrate(&command),
         Some(Command::Openapi { check }) => print_openapi(check),
         Some(Command::Seed) => seed(),
+        Some(Command::Purge {
+            older_than,
+            dry_run,
+        }) => purge(older_than, dry_run),
         Some(Command::Users(command)) => set_role(&command),
     };
     match done {
@@ -254,6 +269,50 @@ fn seed() -> anyhow::Result<()> {
     db::migrate_up(&mut conn)?;
     let seeded = crate::demo::seed(&mut conn, currency.as_str())?;
     println!("{seeded}");
+    Ok(())
+}
+
+/// `90d`.
+fn days(text: &str) -> Result<TimeDelta, String> {
+    let days = text
+        .strip_suffix('d')
+        .and_then(|days| days.parse::<u32>().ok());
+    let span = days.and_then(|days| TimeDelta::try_days(days.into()));
+    span.filter(|span| Utc::now().checked_sub_signed(*span).is_some())
+        .ok_or_else(|| "a number of days such as 90d is expected".to_owned())
+}
+
+fn purge(older_than: TimeDelta, dry_run: bool) -> anyhow::Result<()> {
+    let mut conn = connect()?;
+    refuse_pending(&mut conn)?;
+    let operator = Actor {
+        user_id: None,
+        request_id: "command line".to_owned(),
+    };
+    let mut purged = Purged::default();
+    let done = conn.transaction(|conn| {
+        operator.answer_for(conn)?;
+        purged = purge::purge(conn, Utc::now() - older_than)?;
+        if dry_run {
+            Err(diesel::result::Error::RollbackTransaction)
+        } else {
+            Ok(())
+        }
+    });
+    match done {
+        Err(diesel::result::Error::RollbackTransaction) => print!("would remove "),
+        done => {
+            done?;
+            print!("removed ");
+        }
+    }
+    let Purged {
+        lessons,
+        sections,
+        products,
+        courses,
+    } = purged;
+    println!("{lessons} lessons, {sections} sections, {products} products, {courses} courses");
     Ok(())
 }
 

@@ -11,6 +11,7 @@ pub mod job;
 pub mod lesson;
 pub mod product;
 pub mod purchase;
+pub mod purge;
 pub mod sibling_order;
 pub mod statistics;
 pub mod user;

@@ -30,6 +30,7 @@ mod product;
 mod product_admin;
 mod progress;
 mod purchase;
+mod purge;
 mod restore;
 mod sales;
 mod search;
