@@ -55,12 +55,7 @@ pub fn page(
     if let Some(to) = filter.to {
         query = query.filter(audit_log::created_at.lt(to));
     }
-    if let Some(Cursor { key, id, .. }) = after {
-        let before = audit_log::created_at.lt(key).or(audit_log::id.lt(id));
-        query = query.filter(audit_log::created_at.le(key).and(before));
-    }
-    query
-        .order((audit_log::created_at.desc(), audit_log::id.desc()))
+    after!(query, audit_log::created_at, after, desc)
         .limit(limit)
         .load(conn)
 }

@@ -81,15 +81,7 @@ pub fn admin_page(
         Deleted::Only => query.filter(courses::deleted_at.is_not_null()),
         Deleted::Include => query,
     };
-    if let Some(Cursor { key, id, .. }) = after {
-        query = query.filter(
-            courses::created_at
-                .le(key)
-                .and(courses::created_at.lt(key).or(courses::id.lt(id))),
-        );
-    }
-    query
-        .order((courses::created_at.desc(), courses::id.desc()))
+    after!(query, courses::created_at, after, desc)
         .limit(limit)
         .load(conn)
 }

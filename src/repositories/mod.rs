@@ -1,5 +1,26 @@
 //! Statements, one file for each table: typed rows in and out, `&mut PgConnection` in, Diesel's own error out.
 
+/// Orders a boxed query by a column and the id, and starts it behind a cursor. "At the key or behind it, and really
+/// behind": written so that the index is entered at the key.
+macro_rules! after {
+    ($query:expr, $table:ident::$column:ident, $cursor:expr, asc) => {
+        after!(@ $query, $table::$column, $cursor, ge, gt, asc)
+    };
+    ($query:expr, $table:ident::$column:ident, $cursor:expr, desc) => {
+        after!(@ $query, $table::$column, $cursor, le, lt, desc)
+    };
+    (@ $query:expr, $table:ident::$column:ident, $cursor:expr, $reaches:ident, $passes:ident, $way:ident) => {{
+        let query = match $cursor {
+            Some(Cursor { key, id, .. }) => {
+                let behind = $table::$column.$passes(key.clone()).or($table::id.$passes(id));
+                $query.filter($table::$column.$reaches(key).and(behind))
+            }
+            None => $query,
+        };
+        query.order(($table::$column.$way(), $table::id.$way()))
+    }};
+}
+
 pub mod access_grant;
 pub mod audit_log;
 pub mod checkout;

@@ -85,32 +85,6 @@ fn on_sale<'a>() -> BoxedProducts<'a> {
         .into_boxed()
 }
 
-// "At the key or behind it, and really behind": written so that the index is entered at the key.
-macro_rules! after {
-    ($query:expr, $column:ident, $cursor:expr, asc) => {{
-        let query = match $cursor {
-            Some(Cursor { key, id, .. }) => $query.filter(
-                products::$column
-                    .ge(key.clone())
-                    .and(products::$column.gt(key).or(products::id.gt(id))),
-            ),
-            None => $query,
-        };
-        query.order((products::$column.asc(), products::id.asc()))
-    }};
-    ($query:expr, $column:ident, $cursor:expr, desc) => {{
-        let query = match $cursor {
-            Some(Cursor { key, id, .. }) => $query.filter(
-                products::$column
-                    .le(key.clone())
-                    .and(products::$column.lt(key).or(products::id.lt(id))),
-            ),
-            None => $query,
-        };
-        query.order((products::$column.desc(), products::id.desc()))
-    }};
-}
-
 /// A page of the public catalogue, perhaps only of products that hold a certain course or answer a search.
 pub fn catalogue(
     conn: &mut PgConnection,
@@ -132,12 +106,16 @@ pub fn catalogue(
         query = query.filter(exists(holds));
     }
     let query = match order {
-        CatalogueOrder::Name(cursor) => after!(query, name, cursor, asc),
-        CatalogueOrder::NameDescending(cursor) => after!(query, name, cursor, desc),
-        CatalogueOrder::CreatedAt(cursor) => after!(query, created_at, cursor, asc),
-        CatalogueOrder::CreatedAtDescending(cursor) => after!(query, created_at, cursor, desc),
-        CatalogueOrder::Price(cursor) => after!(query, price_in_cents, cursor, asc),
-        CatalogueOrder::PriceDescending(cursor) => after!(query, price_in_cents, cursor, desc),
+        CatalogueOrder::Name(cursor) => after!(query, products::name, cursor, asc),
+        CatalogueOrder::NameDescending(cursor) => after!(query, products::name, cursor, desc),
+        CatalogueOrder::CreatedAt(cursor) => after!(query, products::created_at, cursor, asc),
+        CatalogueOrder::CreatedAtDescending(cursor) => {
+            after!(query, products::created_at, cursor, desc)
+        }
+        CatalogueOrder::Price(cursor) => after!(query, products::price_in_cents, cursor, asc),
+        CatalogueOrder::PriceDescending(cursor) => {
+            after!(query, products::price_in_cents, cursor, desc)
+        }
     };
     query.limit(limit).load(conn)
 }
@@ -239,15 +217,7 @@ pub fn admin_page(
         Deleted::Only => query.filter(products::deleted_at.is_not_null()),
         Deleted::Include => query,
     };
-    if let Some(Cursor { key, id, .. }) = after {
-        query = query.filter(
-            products::created_at
-                .le(key)
-                .and(products::created_at.lt(key).or(products::id.lt(id))),
-        );
-    }
-    query
-        .order((products::created_at.desc(), products::id.desc()))
+    after!(query, products::created_at, after, desc)
         .limit(limit)
         .load(conn)
 }

@@ -90,18 +90,10 @@ pub fn page_of_user(
     after: Option<Cursor<DateTime<Utc>>>,
     limit: i64,
 ) -> QueryResult<Vec<PurchaseRow>> {
-    let mut query = PurchaseRow::query()
+    let query = PurchaseRow::query()
         .filter(purchases::user_id.eq(user_id))
         .into_boxed();
-    if let Some(Cursor { key, id, .. }) = after {
-        query = query.filter(
-            purchases::created_at
-                .le(key)
-                .and(purchases::created_at.lt(key).or(purchases::id.lt(id))),
-        );
-    }
-    query
-        .order((purchases::created_at.desc(), purchases::id.desc()))
+    after!(query, purchases::created_at, after, desc)
         .limit(limit)
         .load(conn)
 }
@@ -172,12 +164,7 @@ pub fn page(
     if let Some(to) = filter.to {
         query = query.filter(purchases::created_at.lt(to));
     }
-    if let Some(Cursor { key, id, .. }) = after {
-        let before = purchases::created_at.lt(key).or(purchases::id.lt(id));
-        query = query.filter(purchases::created_at.le(key).and(before));
-    }
-    query
-        .order((purchases::created_at.desc(), purchases::id.desc()))
+    after!(query, purchases::created_at, after, desc)
         .limit(limit)
         .load(conn)
 }

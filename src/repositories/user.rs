@@ -139,15 +139,7 @@ pub fn page(
                 .or(users::email.ilike(pattern)),
         );
     }
-    if let Some(Cursor { key, id, .. }) = after {
-        query = query.filter(
-            users::created_at
-                .le(key)
-                .and(users::created_at.lt(key).or(users::id.lt(id))),
-        );
-    }
-    query
-        .order((users::created_at.desc(), users::id.desc()))
+    after!(query, users::created_at, after, desc)
         .limit(limit)
         .load(conn)
 }
