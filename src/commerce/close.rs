@@ -23,14 +23,9 @@ const REFRESH_WAIT: Duration = Duration::from_secs(3);
 pub async fn refresh(state: &AppState, row: &CheckoutRow) -> Result<(), Problem> {
     if row.status == CheckoutStatus::Creating {
         // Given up in the middle, it is taken up again under the same key.
-        match timeout(REFRESH_WAIT, create_at_stripe(state, row.id)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, checkout_id = %row.id, "a checkout could not be opened");
-            }
-            Err(late) => {
-                tracing::warn!(%late, checkout_id = %row.id, "a checkout could not be opened");
-            }
+        let opened = timeout(REFRESH_WAIT, create_at_stripe(state, row.id)).await;
+        if !matches!(opened, Ok(Ok(_))) {
+            tracing::warn!(checkout_id = %row.id, "a checkout could not be opened");
         }
     }
     let Some(session_id) = row
@@ -96,7 +91,11 @@ pub async fn cancel(state: &AppState, id: Uuid) -> Result<(), Problem> {
         .db
         .transaction(move |conn| {
             let now = checkout::lock(conn, row.id)?;
-            if now.status == CheckoutStatus::Fulfilled {
+            // Paid, or being paid, through another instance.
+            if matches!(
+                now.status,
+                CheckoutStatus::Processing | CheckoutStatus::Fulfilled
+            ) {
                 return Err(Problem::new(Code::CheckoutNotOpen));
             }
             let facts = SessionFacts {
