@@ -63,11 +63,8 @@ pub fn converge(
         tracing::warn!(%checkout_id, session_id = session.id, "a session names a checkout that has another session");
         return Ok(false);
     }
-    let amount = session
-        .amount_total
-        .and_then(|amount| i32::try_from(amount).ok());
-    let amount = amount.filter(|amount| *amount >= 0);
-    if session.state == SessionState::Paid && amount.is_none() {
+    let paid = session.bookable_amount();
+    if session.state == SessionState::Paid && paid.is_none() {
         tracing::error!(%checkout_id, "a paid session has no amount that can be booked");
         return Err(Problem::unavailable(Code::PaymentProviderUnavailable, 5));
     }
@@ -91,9 +88,11 @@ pub fn converge(
     };
     checkout::record(conn, row.id, &facts)?;
     let moved = facts.status.is_some();
-    match next {
-        CheckoutStatus::Fulfilled if moved => fulfil(conn, &row, &buyer, session)?,
-        CheckoutStatus::Canceled if moved => {
+    match (next, paid) {
+        (CheckoutStatus::Fulfilled, Some(paid)) if moved => {
+            fulfil(conn, &row, &buyer, session, paid)?;
+        }
+        (CheckoutStatus::Canceled, _) if moved => {
             jobs::enqueue(conn, &Job::ExpireCheckout { checkout_id })?;
         }
         // Given up while it was being opened: now that its session is known, it can be closed.
@@ -111,11 +110,8 @@ fn fulfil(
     row: &CheckoutRow,
     buyer: &UserRow,
     session: &CheckoutSession,
+    paid: i32,
 ) -> Result<(), Problem> {
-    let paid = session
-        .amount_total
-        .and_then(|amount| i32::try_from(amount).ok())
-        .unwrap_or(0);
     let subtotal = row.subtotal_in_cents.max(paid);
     let same_currency = session
         .currency

@@ -3,12 +3,9 @@
 //! Only the fields that are needed are read, and leniently: an event of another API version, with unknown fields
 //! or values, is still understood or else ignored, never a failure that repeats.
 
-use std::collections::HashMap;
-
 use diesel::PgConnection;
 use serde::Deserialize;
 use serde_json::Value;
-use uuid::Uuid;
 
 use super::Outcome;
 use crate::commerce::fulfil;
@@ -29,7 +26,6 @@ struct Session {
     payment_intent: Option<Value>,
     client_secret: Option<String>,
     url: Option<String>,
-    metadata: Option<HashMap<String, Value>>,
 }
 
 /// Brings the store to the state that an event tells of, in the caller's transaction. `live` is the mode of the store's
@@ -78,12 +74,9 @@ fn session(conn: &mut PgConnection, kind: &str, object: &Value) -> Result<Outcom
     let Some(checkout_id) = checkout::find_id_of_session(conn, session_id, named)? else {
         return Ok(Outcome::Ignored("the session was not opened by this store"));
     };
-    match Session::deserialize(object)
-        .ok()
-        .filter(Session::says_enough)
-    {
-        Some(session) => {
-            let mut session = CheckoutSession::from(session);
+    let told = Session::deserialize(object).ok().and_then(Session::told);
+    match told {
+        Some(mut session) => {
             if kind == "checkout.session.async_payment_failed"
                 && session.state == SessionState::Processing
             {
@@ -104,40 +97,27 @@ fn session(conn: &mut PgConnection, kind: &str, object: &Value) -> Result<Outcom
 }
 
 impl Session {
-    /// Whether its state is told, and for a paid one an amount that can be booked.
-    fn says_enough(&self) -> bool {
-        let state = SessionState::of(self.status.as_deref(), self.payment_status.as_deref());
-        let amount = self
-            .amount_total
-            .is_some_and(|amount| (0..=i64::from(i32::MAX)).contains(&amount));
-        let currency = self
+    /// What it tells, when that is enough: its state, and for a paid one what can be booked.
+    fn told(self) -> Option<CheckoutSession> {
+        let state_is_told = self.status.is_some() && self.payment_status.is_some();
+        let session = CheckoutSession {
+            state: SessionState::of(self.status.as_deref(), self.payment_status.as_deref()),
+            id: self.id,
+            amount_total: self.amount_total,
+            currency: self.currency.map(|currency| currency.to_ascii_lowercase()),
+            payment_intent_id: self.payment_intent.as_ref().and_then(id_of),
+            client_secret: self.client_secret,
+            url: self.url,
+        };
+        let has_currency = session
             .currency
             .as_deref()
             .is_some_and(|currency| currency.parse::<Currency>().is_ok());
-        let is_told =
-            state == SessionState::Paid || (self.status.is_some() && self.payment_status.is_some());
-        is_told && (state != SessionState::Paid || (amount && currency))
-    }
-}
-
-impl From<Session> for CheckoutSession {
-    fn from(session: Session) -> Self {
-        let metadata = session.metadata.unwrap_or_default();
-        Self {
-            state: SessionState::of(session.status.as_deref(), session.payment_status.as_deref()),
-            id: session.id,
-            amount_total: session.amount_total,
-            currency: session
-                .currency
-                .map(|currency| currency.to_ascii_lowercase()),
-            payment_intent_id: session.payment_intent.as_ref().and_then(id_of),
-            client_secret: session.client_secret,
-            url: session.url,
-            checkout_id: metadata
-                .get(CHECKOUT_ID)
-                .and_then(Value::as_str)
-                .and_then(|id| id.parse::<Uuid>().ok()),
-        }
+        let is_enough = match session.state {
+            SessionState::Paid => has_currency && session.bookable_amount().is_some(),
+            _ => state_is_told,
+        };
+        is_enough.then_some(session)
     }
 }
 

@@ -68,8 +68,16 @@ pub struct CheckoutSession {
     pub payment_intent_id: Option<String>,
     pub client_secret: Option<String>,
     pub url: Option<String>,
-    /// Our checkout, from the session's metadata; `None` for a session that is not ours.
-    pub checkout_id: Option<Uuid>,
+}
+
+impl CheckoutSession {
+    /// What is charged, as the store can book it; `None` when it is not told, negative or out of all bounds.
+    pub fn bookable_amount(&self) -> Option<i32> {
+        let amount = self
+            .amount_total
+            .and_then(|amount| i32::try_from(amount).ok());
+        amount.filter(|amount| *amount >= 0)
+    }
 }
 
 /// Where a session and its payment stand together.
@@ -303,7 +311,6 @@ impl From<stripe_shared::CheckoutSession> for CheckoutSession {
     fn from(session: stripe_shared::CheckoutSession) -> Self {
         let status = session.status.as_ref().map(CheckoutSessionStatus::as_str);
         let payment_status = CheckoutSessionPaymentStatus::as_str(&session.payment_status);
-        let metadata = session.metadata.unwrap_or_default();
         Self {
             state: SessionState::of(status, Some(payment_status)),
             amount_total: session.amount_total,
@@ -313,7 +320,6 @@ impl From<stripe_shared::CheckoutSession> for CheckoutSession {
                 .map(|intent| intent.into_id().to_string()),
             client_secret: session.client_secret,
             url: session.url,
-            checkout_id: metadata.get(CHECKOUT_ID).and_then(|id| id.parse().ok()),
             id: session.id.to_string(),
         }
     }
