@@ -21,7 +21,7 @@ use crate::auth::token::{Verifier, VerifierConfig};
 use crate::config::Config;
 use crate::db::Db;
 use crate::http::request_id::{self, RequestSpan, X_REQUEST_ID};
-use crate::http::{methods, problems};
+use crate::http::{etag, idempotency, methods, problems};
 use crate::openapi::{self, PathTable};
 use crate::problem::{Code, Problem};
 use crate::providers::stripe::Stripe;
@@ -142,10 +142,13 @@ pub fn app(
         .configure(|config| extra(config))
         .default_service(web::to(problems::unmatched))
         .wrap(from_fn(methods::head_as_get))
+        .wrap(from_fn(etag::conditional))
+        .wrap(from_fn(idempotency::once))
         .wrap(cors)
         .wrap(NormalizePath::new(TrailingSlash::Trim))
         .wrap(from_fn(problems::render))
         .wrap(Compress::default())
+        .wrap(from_fn(etag::coded))
         .wrap(TracingLogger::<RequestSpan>::new())
         .wrap(from_fn(request_id::assign))
 }

@@ -288,6 +288,7 @@ fn purge(older_than: TimeDelta, dry_run: bool) -> anyhow::Result<()> {
     let operator = Actor {
         user_id: None,
         request_id: "command line".to_owned(),
+        ..Actor::default()
     };
     let mut purged = Purged::default();
     let done = conn.transaction(|conn| {
@@ -324,6 +325,7 @@ fn set_role(command: &Users) -> anyhow::Result<()> {
     let operator = Actor {
         user_id: None,
         request_id: "command line".to_owned(),
+        ..Actor::default()
     };
     let mut conn = connect()?;
     let pending = db::pending_migrations(&mut conn)?;

@@ -16,7 +16,11 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::http::answer::Answer;
+use crate::http::idempotency::MaybeTicket;
+use crate::http::precondition::Precondition;
 use crate::problem::{Code, Problem, database_unavailable};
+use crate::repositories::version::Versioned;
 
 /// Everything under `migrations/`, compiled in.
 pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
@@ -114,10 +118,11 @@ impl Db {
         self.read(move |conn| conn.transaction(work)).await
     }
 
-    /// A transaction that somebody answers for: what it changes is in the audit log.
+    /// A transaction that somebody answers for: what it changes is in the audit log. It is done only on the
+    /// conditions that the request names (`If-Match`).
     ///
     /// # Errors
-    /// As [`Db::read`].
+    /// As [`Db::read`]; 412 when a condition does not hold.
     pub async fn change<T, F>(&self, actor: Actor, work: F) -> Result<T, Problem>
     where
         T: Send + 'static,
@@ -125,18 +130,50 @@ impl Db {
     {
         self.transaction(move |conn| {
             actor.answer_for(conn)?;
-            work(conn)
+            actor.precondition.check(conn)?;
+            let done = work(conn)?;
+            actor.precondition.note(conn)?;
+            Ok(done)
+        })
+        .await
+    }
+
+    /// A change that makes its own answer. With an `Idempotency-Key` the answer is kept in the same transaction, so
+    /// that a repetition gets it whatever happens after the commit.
+    ///
+    /// # Errors
+    /// As [`Db::change`].
+    pub async fn answer<F>(&self, actor: Actor, work: F) -> Result<Answer, Problem>
+    where
+        F: FnOnce(&mut PgConnection) -> Result<Answer, Problem> + Send + 'static,
+    {
+        let (precondition, ticket) = (actor.precondition.clone(), actor.ticket.clone());
+        self.change(actor, move |conn| {
+            let mut answer = work(conn)?;
+            let made = answer.location().and_then(Versioned::at);
+            if let Some(made) = made.or(precondition.target()) {
+                precondition.note_of(conn, made)?;
+            }
+            if let Some(version) = precondition.version() {
+                answer.tag(version);
+            }
+            ticket.keep(conn, &answer)?;
+            Ok(answer)
         })
         .await
     }
 }
 
 /// Who answers for a change, for the audit log.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Actor {
     /// The admin; `None` for the operator at the command line.
     pub user_id: Option<Uuid>,
     pub request_id: String,
+    /// On which condition the change is to be done.
+    pub precondition: Precondition,
+    /// The right to do it under its idempotency key, when it has one.
+    pub ticket: MaybeTicket,
 }
 
 impl Actor {

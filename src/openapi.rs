@@ -1,5 +1,7 @@
 //! The OpenAPI document: collected from the mounted handlers, completed with what is true of all of them, served.
 
+mod headers;
+
 use std::collections::BTreeMap;
 
 use actix_web::dev::ResourceDef;
@@ -80,15 +82,19 @@ pub fn document(mut collected: OpenApi, public_url: &str) -> OpenApi {
             ),
         );
     collected.components = Some(components.build());
-    for item in collected.paths.paths.values_mut() {
+    for (path, item) in &mut collected.paths.paths {
         let operations = [
-            &mut item.get,
-            &mut item.put,
-            &mut item.post,
-            &mut item.delete,
-            &mut item.patch,
+            ("GET", &mut item.get),
+            ("PUT", &mut item.put),
+            ("POST", &mut item.post),
+            ("DELETE", &mut item.delete),
+            ("PATCH", &mut item.patch),
         ];
-        operations.into_iter().flatten().for_each(complete);
+        for (method, operation) in operations {
+            if let Some(operation) = operation {
+                complete(path, method, operation);
+            }
+        }
     }
     collected
 }
@@ -129,7 +135,7 @@ fn tags() -> Vec<Tag> {
 }
 
 /// Adds the errors that follow from an operation's shape, so that no handler lists them by hand.
-fn complete(operation: &mut Operation) {
+fn complete(path: &str, method: &str, operation: &mut Operation) {
     let secured = operation.security.is_some();
     let has = |place: ParameterIn| {
         let in_place = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == place);
@@ -175,6 +181,7 @@ fn complete(operation: &mut Operation) {
     if touches_database {
         codes.extend([Code::DatabaseUnavailable, Code::Internal]);
     }
+    codes.extend(headers::describe(path, method, operation));
     let mut by_status: BTreeMap<String, Vec<Code>> = BTreeMap::new();
     for code in codes.into_iter().chain(declared(operation)) {
         let codes = by_status.entry(code.status().to_string()).or_default();

@@ -9,6 +9,9 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+/// Of every error's body (RFC 9457).
+pub const MEDIA_TYPE: &str = "application/problem+json";
+
 macro_rules! codes {
     ($($variant:ident = $status:literal, $code:tt, $title:literal, $explanation:literal;)+) => {
         /// What went wrong. Closed and stable: clients may switch on it.
@@ -51,6 +54,8 @@ codes! {
         "The cursor was not made by this list with this sort order. Start again without a cursor, and use nextCursor as it came.";
     BadSignature = 400, "bad-signature", "Bad webhook signature",
         "The webhook's signature is missing, wrong or too old. Check that the endpoint's signing secret is the configured one and that the sender's clock is right.";
+    IdempotencyKeyRequired = 400, "idempotency-key-required", "Idempotency key required",
+        "A request that gives money back has to carry an Idempotency-Key header, so that a repetition gives nothing back twice. Make a fresh key for each refund and send the same one when repeating.";
     Unauthenticated = 401, "unauthenticated", "Sign-in required",
         "The request carries no session token, or one that is expired or not from this store's issuer. Get a fresh token from Clerk and send it as 'Authorization: Bearer'.";
     AccountDeleted = 401, "account-deleted", "Account deleted",
@@ -87,14 +92,20 @@ codes! {
         "The person has been given this course by hand already.";
     PaymentRefused = 409, "payment-refused", "Payment refused",
         "Stripe does not open a checkout for this order. Trying again does not help; the store's owner finds the reason in the log.";
+    IdempotencyKeyInUse = 409, "idempotency-key-in-use", "Idempotency key in use",
+        "A request with this Idempotency-Key is still being worked on. Repeat this one in a moment to get its answer.";
     Conflict = 409, "conflict", "Conflict",
         "The request contradicts what is stored, often because somebody else changed it at the same moment. Read it again and repeat.";
+    PreconditionFailed = 412, "precondition-failed", "Precondition failed",
+        "The resource is no longer the one that If-Match names: somebody else has changed it. Read it again, and repeat the change with the new ETag.";
     PayloadTooLarge = 413, "payload-too-large", "Body too large",
         "The body is larger than this endpoint accepts: 64 KiB of JSON, 512 KiB for webhooks.";
     UnsupportedMediaType = 415, "unsupported-media-type", "Unsupported media type",
         "Send JSON with 'Content-Type: application/json' and without Content-Encoding. PATCH takes application/merge-patch+json as well.";
     Invalid = 422, "invalid", "Invalid content",
         "The request can be read, but some of its values cannot be accepted. 'errors' names each of them.";
+    IdempotencyKeyReused = 422, "idempotency-key-reused", "Idempotency key reused",
+        "The Idempotency-Key was used for a request with another body or query. Make a fresh key for each new request.";
     BelowMinimumCharge = 422, "below-minimum-charge", "Below the minimum charge",
         "Stripe does not charge amounts as small as this one. The owner has to change the price.";
     Internal = 500, "internal-error", "Internal error",
@@ -269,7 +280,7 @@ impl Problem {
         };
         response
             .insert_header((header::CACHE_CONTROL, "private, no-store"))
-            .content_type("application/problem+json")
+            .content_type(MEDIA_TYPE)
             .body(serde_json::to_vec(&body).unwrap_or_default())
     }
 }
@@ -339,6 +350,10 @@ impl From<DieselError> for Problem {
                 if info.message().starts_with("canceling statement due to") =>
             {
                 database_unavailable(&error)
+            }
+            // SQLSTATE 40P01, which Diesel does not tell either: one of two has to give way, and may try again.
+            DieselError::DatabaseError(_, info) if info.message() == "deadlock detected" => {
+                Self::new(Code::Conflict)
             }
             DieselError::DatabaseError(kind, info) => {
                 constraint(*kind, info.constraint_name()).unwrap_or_else(|| Self::internal(&error))

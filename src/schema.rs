@@ -167,6 +167,29 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// Requests that may be repeated without being done twice, and what they were answered.
+    idempotency_keys (user_id, route, key) {
+        user_id -> Uuid,
+        /// Method and path.
+        route -> Text,
+        key -> Text,
+        /// A hash of query and body: the same key with others is refused.
+        fingerprint -> Bytea,
+        /// Who works on it: a transaction that lost its claim to another attempt is rolled back.
+        attempt -> Uuid,
+        /// An attempt without an answer by then has died, and the request may be sent again.
+        locked_until -> Timestamptz,
+        expires_at -> Timestamptz,
+        /// Of the answer; null while there is none.
+        status -> Nullable<Int4>,
+        headers -> Nullable<Jsonb>,
+        body -> Nullable<Bytea>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::*;
     use super::sql_types::JobStatus;
 
@@ -332,6 +355,7 @@ diesel::joinable!(checkouts -> users (user_id));
 diesel::joinable!(course_products -> courses (course_id));
 diesel::joinable!(course_products -> products (product_id));
 diesel::joinable!(course_sections -> courses (course_id));
+diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(lessons -> course_sections (section_id));
 diesel::joinable!(purchases -> checkouts (checkout_id));
 diesel::joinable!(purchases -> products (product_id));
@@ -349,6 +373,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     course_products,
     course_sections,
     courses,
+    idempotency_keys,
     jobs,
     lessons,
     products,

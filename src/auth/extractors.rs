@@ -1,11 +1,11 @@
 //! A handler's signature is its permission: [`CurrentUser`], [`MaybeUser`] or [`Admin`].
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
-use actix_web::{FromRequest, HttpRequest, web};
+use actix_web::http::{Method, header};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
 use diesel::PgConnection;
-use futures_util::TryFutureExt;
 use futures_util::future::{LocalBoxFuture, Shared};
+use futures_util::{FutureExt, TryFutureExt};
 use uuid::Uuid;
 
 use super::gate;
@@ -13,6 +13,8 @@ use super::token::TokenError;
 use crate::app::AppState;
 use crate::db::Actor;
 use crate::domain::enums::UserRole;
+use crate::http::idempotency::MaybeTicket;
+use crate::http::precondition::Precondition;
 use crate::http::request_id::RequestId;
 use crate::problem::{Code, Problem};
 use crate::repositories::user::{self, UserRow};
@@ -34,6 +36,18 @@ impl CurrentUser {
     /// Whether this is the store's owner.
     pub const fn is_admin(&self) -> bool {
         matches!(self.row.role, UserRole::Admin)
+    }
+
+    /// Lets the store's owner pass, in person.
+    ///
+    /// # Errors
+    /// 403.
+    pub const fn as_admin(&self) -> Result<(), Problem> {
+        if self.is_admin() {
+            self.in_person()
+        } else {
+            Err(Problem::new(Code::Forbidden))
+        }
     }
 
     /// Refuses what costs money or changes the store while somebody else acts as this person.
@@ -77,7 +91,7 @@ impl FromRequest for MaybeUser {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        gate::close(request, authenticate(request).map_ok(Self))
+        gate::close(request, caller(request).map_ok(Self))
     }
 }
 
@@ -88,15 +102,22 @@ impl FromRequest for Admin {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let user = signed_in(request);
         let request_id = RequestId::of_request(request);
+        let (precondition, ticket) = (Precondition::of(request), MaybeTicket::of(request));
+        let is_read = request.method() == Method::GET;
+        let state = request.app_data::<web::Data<AppState>>().cloned();
         gate::close(request, async move {
             let user = user.await?;
-            if !user.is_admin() {
-                return Err(Problem::new(Code::Forbidden));
+            user.as_admin()?;
+            // Before the handler reads: a tag may be older than its body, never newer.
+            if let Some(state) = state.filter(|_| is_read && precondition.target().is_some()) {
+                let precondition = precondition.clone();
+                state.db.read(move |conn| precondition.note(conn)).await?;
             }
-            user.in_person()?;
             let actor = Actor {
                 user_id: Some(user.id()),
                 request_id,
+                precondition,
+                ticket,
             };
             Ok(Self { user, actor })
         })
@@ -104,12 +125,25 @@ impl FromRequest for Admin {
 }
 
 fn signed_in(request: &HttpRequest) -> impl Future<Output = Result<CurrentUser, Problem>> + use<> {
-    let caller = authenticate(request);
+    let caller = caller(request);
     async move {
         caller
             .await?
             .ok_or_else(|| Problem::new(Code::Unauthenticated))
     }
+}
+
+/// The person behind the request, asked for once however many want to know.
+pub fn caller(request: &HttpRequest) -> Extraction<Option<CurrentUser>> {
+    let known = request
+        .extensions()
+        .get::<Extraction<Option<CurrentUser>>>()
+        .cloned();
+    known.unwrap_or_else(|| {
+        let caller = authenticate(request).boxed_local().shared();
+        request.extensions_mut().insert(caller.clone());
+        caller
+    })
 }
 
 /// The person behind the `Authorization` header, provisioned on first sight; `None` without the header.

@@ -21,9 +21,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// What changes while everybody may know it: kept for a minute, shown a little longer while a fresh one is fetched.
-const PUBLIC_CACHE: &str = "public, max-age=60, stale-while-revalidate=300";
+pub const PUBLIC_CACHE: &str = "public, max-age=60, stale-while-revalidate=300";
 /// What depends on who asks.
-const PRIVATE_CACHE: &str = "private, no-store";
+pub const PRIVATE_CACHE: &str = "private, no-store";
 
 /// 200 for the caller alone.
 pub fn private(body: &impl Serialize) -> HttpResponse {

@@ -6,12 +6,14 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::{created, private};
+use super::private;
 use crate::app::AppState;
 use crate::auth::extractors::CurrentUser;
 use crate::commerce;
 use crate::commerce::offer::ProductDetails;
 use crate::domain::time::Timestamp;
+use crate::http::answer::Answer;
+use crate::http::idempotency::MaybeTicket;
 use crate::http::page::{Page, PageQuery, place};
 use crate::http::query::Query;
 use crate::problem::Problem;
@@ -132,23 +134,23 @@ impl From<PurchaseRow> for Purchase {
 #[post("/v1/products/{id}/claim")]
 pub async fn claim(
     user: CurrentUser,
+    ticket: MaybeTicket,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     user.in_person()?;
     let currency = state.config.currency.clone();
-    let row = state
+    let answer = state
         .db
         .transaction(move |conn| {
             let purchase_id = commerce::claim::claim(conn, user.id(), *id, &currency)?;
-            Ok(purchase::find(conn, purchase_id)?)
+            let purchase = Purchase::from(purchase::find(conn, purchase_id)?);
+            let answer = Answer::created(&format!("/v1/me/purchases/{purchase_id}"), &purchase)?;
+            ticket.keep(conn, &answer)?;
+            Ok(answer)
         })
         .await?;
-    let purchase = Purchase::from(row);
-    Ok(created(
-        &format!("/v1/me/purchases/{}", purchase.id),
-        &purchase,
-    ))
+    Ok(answer.into())
 }
 
 /// List my purchases

@@ -66,7 +66,7 @@ impl FromRequest for RawBody {
 }
 
 /// The raw body, at most `limit` bytes, of one of the media types (or of any, when none is named).
-fn read(
+pub(super) fn read(
     request: &HttpRequest,
     payload: &mut Payload,
     media_types: &[&str],

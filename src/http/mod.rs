@@ -1,10 +1,14 @@
-//! What every handler shares: bodies, queries, pages, problems, request ids.
+//! What every handler shares: bodies, queries, pages, problems, request ids, tags, repetitions.
 
+pub mod answer;
 pub mod country;
+pub mod etag;
+pub mod idempotency;
 pub mod json;
 pub mod methods;
 pub mod page;
 pub mod patch;
+pub mod precondition;
 pub mod prefer;
 pub mod problems;
 pub mod query;

@@ -8,24 +8,35 @@ use actix_web::{Error, HttpRequest, HttpResponse, web};
 
 use super::request_id::RequestId;
 use crate::openapi::PathTable;
-use crate::problem::{Code, Problem};
+use crate::problem::{Code, MEDIA_TYPE, Problem};
 
 /// Middleware: replaces the body of an error answer, keeping headers that other middleware added.
 pub async fn render<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
-    let response = next.call(request).await?;
+    next.call(request).await.map(rendered)
+}
+
+/// The answer, as a problem document when it is an error and not yet one that was kept.
+pub fn rendered<B: MessageBody + 'static>(
+    response: ServiceResponse<B>,
+) -> ServiceResponse<EitherBody<B, BoxBody>> {
     let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
-        return Ok(response.map_into_left_body());
-    }
     let problem = response.response().extensions().get::<Problem>().cloned();
+    let is_rendered = problem.is_none()
+        && response
+            .headers()
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|kind| kind == MEDIA_TYPE);
+    if is_rendered || !status.is_client_error() && !status.is_server_error() {
+        return response.map_into_left_body();
+    }
     let problem = problem.unwrap_or_else(|| Problem::from_status(status));
     let request_id = RequestId::of_request(response.request());
     let mut rendered = problem.to_response(Some(&request_id));
     keep_headers(response.headers(), rendered.headers_mut());
-    Ok(response.into_response(rendered).map_into_right_body())
+    response.into_response(rendered).map_into_right_body()
 }
 
 fn keep_headers(from: &HeaderMap, to: &mut HeaderMap) {

@@ -22,6 +22,7 @@ mod country_discount;
 mod course;
 mod course_section;
 mod fulfilment;
+mod http;
 mod laws;
 mod lesson;
 mod order;

@@ -11,7 +11,8 @@ use crate::auth::extractors::Admin;
 use crate::domain::enums::AccessSource;
 use crate::domain::text::Reason;
 use crate::domain::time::Timestamp;
-use crate::handlers::{created, no_content, private};
+use crate::handlers::{no_content, private};
+use crate::http::answer::Answer;
 use crate::http::json::Json;
 use crate::http::page::Page;
 use crate::problem::{Code, FieldError, Problem};
@@ -139,9 +140,9 @@ pub async fn create(
     Json(input): Json<CreateGrant>,
 ) -> Result<HttpResponse, Problem> {
     let (user_id, granted_by) = (*id, admin.user.id());
-    let grant = state
+    let answer = state
         .db
-        .change(admin.actor, move |conn| {
+        .answer(admin.actor, move |conn| {
             if user::lock(conn, user_id)?.deleted_at.is_some() {
                 return Err(Problem::new(Code::NotFound));
             }
@@ -154,19 +155,13 @@ pub async fn create(
                 return Err(Problem::new(Code::AlreadyGranted));
             }
             let reason = input.reason.map(Into::into);
-            Ok(access_grant::grant_by_hand(
-                conn,
-                user_id,
-                input.course_id,
-                granted_by,
-                reason,
-            )?)
+            let grant =
+                access_grant::grant_by_hand(conn, user_id, input.course_id, granted_by, reason)?;
+            let location = format!("/v1/admin/users/{user_id}/access");
+            Answer::created(&location, &Grant::from(grant))
         })
         .await?;
-    Ok(created(
-        &format!("/v1/admin/users/{user_id}/access"),
-        &Grant::from(grant),
-    ))
+    Ok(answer.into())
 }
 
 /// The path of a person's grant.

@@ -15,7 +15,8 @@ use crate::auth::extractors::Admin;
 use crate::domain::deleted::Deleted;
 use crate::domain::text::{Description, Name};
 use crate::domain::time::Timestamp;
-use crate::handlers::{created, no_content, private};
+use crate::handlers::{no_content, private};
+use crate::http::answer::Answer;
 use crate::http::json::{Json, MergePatch};
 use crate::http::page::{Page, place};
 use crate::http::patch;
@@ -147,17 +148,15 @@ pub async fn create(
         name: input.name.into(),
         description: input.description.into(),
     };
-    let course = state
+    let answer = state
         .db
-        .change(admin.actor, move |conn| {
+        .answer(admin.actor, move |conn| {
             let id = course::insert(conn, &new)?;
-            Ok(OwnedCourse::from(course::admin_find(conn, id)?))
+            let course = OwnedCourse::from(course::admin_find(conn, id)?);
+            Answer::created(&format!("/v1/admin/courses/{id}"), &course)
         })
         .await?;
-    Ok(created(
-        &format!("/v1/admin/courses/{}", course.id),
-        &course,
-    ))
+    Ok(answer.into())
 }
 
 /// Which parts of a course.
@@ -307,12 +306,12 @@ pub async fn restore(
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let course = state
+    let answer = state
         .db
-        .change(admin.actor, move |conn| {
+        .answer(admin.actor, move |conn| {
             course::restore(conn, *id)?;
-            Ok(OwnedCourse::from(course::admin_find(conn, *id)?))
+            Answer::ok(&OwnedCourse::from(course::admin_find(conn, *id)?))
         })
         .await?;
-    Ok(private(&course))
+    Ok(answer.into())
 }

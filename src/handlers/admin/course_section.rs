@@ -15,7 +15,8 @@ use crate::auth::extractors::Admin;
 use crate::domain::enums::CourseSectionStatus;
 use crate::domain::text::Name;
 use crate::domain::time::Timestamp;
-use crate::handlers::{created, no_content, private};
+use crate::handlers::{no_content, private};
+use crate::http::answer::Answer;
 use crate::http::json::{Json, MergePatch};
 use crate::http::page::Page;
 use crate::http::patch;
@@ -110,9 +111,9 @@ pub async fn create(
     id: web::Path<Uuid>,
     Json(input): Json<CreateSection>,
 ) -> Result<HttpResponse, Problem> {
-    let section = state
+    let answer = state
         .db
-        .change(admin.actor, move |conn| {
+        .answer(admin.actor, move |conn| {
             let course = course::lock(conn, *id)?;
             let order = course_section::next_order(conn, course.id)?;
             let new = NewCourseSection {
@@ -122,13 +123,11 @@ pub async fn create(
                 course_id: course.id,
             };
             let row = course_section::insert(conn, &new)?;
-            OwnedSection::placed(conn, row)
+            let location = format!("/v1/admin/sections/{}", row.id);
+            Answer::created(&location, &OwnedSection::placed(conn, row)?)
         })
         .await?;
-    Ok(created(
-        &format!("/v1/admin/sections/{}", section.id),
-        &section,
-    ))
+    Ok(answer.into())
 }
 
 /// Show a section to its owner
@@ -222,9 +221,9 @@ pub async fn restore(
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let section = state
+    let answer = state
         .db
-        .change(admin.actor, move |conn| {
+        .answer(admin.actor, move |conn| {
             let deleted = course_section::find_any(conn, *id)?;
             if course::lock_any(conn, deleted.course_id)?
                 .deleted_at
@@ -233,10 +232,10 @@ pub async fn restore(
                 return Err(Problem::new(Code::ParentDeleted));
             }
             let row = course_section::restore(conn, *id)?;
-            OwnedSection::placed(conn, row)
+            Answer::ok(&OwnedSection::placed(conn, row)?)
         })
         .await?;
-    Ok(private(&section))
+    Ok(answer.into())
 }
 
 /// Order the sections of a course

@@ -14,7 +14,8 @@ use crate::domain::enums::LessonStatus;
 use crate::domain::text::{Description, Name};
 use crate::domain::time::Timestamp;
 use crate::domain::video_id::YoutubeVideoId;
-use crate::handlers::{created, no_content, private};
+use crate::handlers::{no_content, private};
+use crate::http::answer::Answer;
 use crate::http::json::{Json, MergePatch};
 use crate::http::page::Page;
 use crate::http::patch;
@@ -129,9 +130,9 @@ pub async fn create(
     id: web::Path<Uuid>,
     Json(input): Json<CreateLesson>,
 ) -> Result<HttpResponse, Problem> {
-    let lesson = state
+    let answer = state
         .db
-        .change(admin.actor, move |conn| {
+        .answer(admin.actor, move |conn| {
             let section = course_section::lock(conn, *id)?;
             let new = NewLesson {
                 name: input.name.into(),
@@ -142,13 +143,11 @@ pub async fn create(
                 section_id: section.id,
             };
             let row = lesson::insert(conn, &new)?;
-            OwnedLesson::placed(conn, row)
+            let location = format!("/v1/admin/lessons/{}", row.id);
+            Answer::created(&location, &OwnedLesson::placed(conn, row)?)
         })
         .await?;
-    Ok(created(
-        &format!("/v1/admin/lessons/{}", lesson.id),
-        &lesson,
-    ))
+    Ok(answer.into())
 }
 
 /// Show a lesson to its owner
@@ -258,19 +257,19 @@ pub async fn restore(
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let lesson = state
+    let answer = state
         .db
-        .change(admin.actor, move |conn| {
+        .answer(admin.actor, move |conn| {
             let deleted = lesson::find_any(conn, *id)?;
             course_section::lock(conn, deleted.section_id).map_err(|error| match error {
                 diesel::NotFound => Problem::new(Code::ParentDeleted),
                 error => error.into(),
             })?;
             let row = lesson::restore(conn, *id)?;
-            OwnedLesson::placed(conn, row)
+            Answer::ok(&OwnedLesson::placed(conn, row)?)
         })
         .await?;
-    Ok(private(&lesson))
+    Ok(answer.into())
 }
 
 /// Order the lessons of a section

@@ -17,7 +17,8 @@ use crate::domain::money::PriceInCents;
 use crate::domain::text::{Description, Name};
 use crate::domain::time::Timestamp;
 use crate::handlers::product::Product;
-use crate::handlers::{created, no_content, private};
+use crate::handlers::{no_content, private};
+use crate::http::answer::Answer;
 use crate::http::json::{Json, MergePatch};
 use crate::http::page::{Page, place};
 use crate::http::patch;
@@ -163,20 +164,18 @@ pub async fn create(
         price_in_cents: input.price_in_cents.into(),
         status: input.status,
     };
-    let found = state
+    let currency = state.config.currency.clone();
+    let answer = state
         .db
-        .change(admin.actor, move |conn| {
+        .answer(admin.actor, move |conn| {
             check_courses(conn, &input.course_ids)?;
             let id = product::insert(conn, &new)?;
             course_product::replace(conn, id, &input.course_ids)?;
-            Ok(product::admin_find(conn, id)?)
+            let product = OwnedProduct::new(product::admin_find(conn, id)?, currency.as_str());
+            Answer::created(&format!("/v1/admin/products/{id}"), &product)
         })
         .await?;
-    let location = format!("/v1/admin/products/{}", found.product.id);
-    Ok(created(
-        &location,
-        &OwnedProduct::new(found, state.config.currency.as_str()),
-    ))
+    Ok(answer.into())
 }
 
 /// Show a product to its owner
@@ -272,22 +271,21 @@ pub async fn restore(
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let found = state
+    let currency = state.config.currency.clone();
+    let answer = state
         .db
-        .change(admin.actor, move |conn| {
+        .answer(admin.actor, move |conn| {
             product::restore(conn, *id)?;
             let held = course_product::all_course_ids(conn, *id)?;
             if course::lock_live(conn, &held)?.len() < held.len() {
                 return Err(Problem::new(Code::ParentDeleted)
                     .detail("A course of the product is deleted. Restore it first."));
             }
-            Ok(product::admin_find(conn, *id)?)
+            let found = product::admin_find(conn, *id)?;
+            Answer::ok(&OwnedProduct::new(found, currency.as_str()))
         })
         .await?;
-    Ok(private(&OwnedProduct::new(
-        found,
-        state.config.currency.as_str(),
-    )))
+    Ok(answer.into())
 }
 
 /// Every course once, there, and not deleted before the transaction ends.

@@ -15,12 +15,12 @@ use crate::support::TestApp;
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
 
 /// The document that a store serves.
-async fn document(app: &TestApp) -> Value {
+pub async fn document(app: &TestApp) -> Value {
     app.anon().get("/openapi.json").await.expect(200)
 }
 
 /// Every operation of the document: its path, its method in capitals, and itself.
-fn operations(document: &Value) -> Vec<(String, String, Value)> {
+pub fn operations(document: &Value) -> Vec<(String, String, Value)> {
     let paths = document["paths"].as_object().unwrap();
     let of_path = |(path, item): (&String, &Value)| {
         let operations = METHODS.into_iter().filter_map(|method| {

@@ -1,0 +1,4 @@
+//! The mechanisms that every handler shares: repetitions, tags, limits, headers.
+
+mod etag;
+mod idempotency;
