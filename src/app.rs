@@ -20,8 +20,10 @@ use crate::auth::keys::KeyTimings;
 use crate::auth::token::{Verifier, VerifierConfig};
 use crate::config::Config;
 use crate::db::Db;
+use crate::http::idempotency::IDEMPOTENCY_REPLAYED;
+use crate::http::rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, RateLimiter};
 use crate::http::request_id::{self, RequestSpan, X_REQUEST_ID};
-use crate::http::{etag, idempotency, methods, problems};
+use crate::http::{etag, idempotency, methods, problems, security};
 use crate::openapi::{self, PathTable};
 use crate::problem::{Code, Problem};
 use crate::providers::stripe::Stripe;
@@ -37,6 +39,7 @@ pub struct Inner {
     pub db: Db,
     pub verifier: Verifier,
     pub stripe: Stripe,
+    pub rate_limiter: RateLimiter,
     /// Rung when an event was committed, so that the worker need not wait for its next look.
     pub inbox_waiting: Notify,
     /// Rung when a job was committed.
@@ -86,6 +89,7 @@ impl AppState {
             db: Db::new(&config.database_url, config.database_pool_size),
             verifier: Verifier::new(verifier, http.clone()),
             stripe: Stripe::new(&config.stripe, http),
+            rate_limiter: RateLimiter::new(&config),
             inbox_waiting: Notify::new(),
             outbox_waiting: Notify::new(),
             checkout_changed: Notify::new(),
@@ -144,9 +148,11 @@ pub fn app(
         .wrap(from_fn(methods::head_as_get))
         .wrap(from_fn(etag::conditional))
         .wrap(from_fn(idempotency::once))
+        .wrap(from_fn(rate_limit::limit))
         .wrap(cors)
         .wrap(NormalizePath::new(TrailingSlash::Trim))
         .wrap(from_fn(problems::render))
+        .wrap(from_fn(security::protect))
         .wrap(Compress::default())
         .wrap(from_fn(etag::coded))
         .wrap(TracingLogger::<RequestSpan>::new())
@@ -173,6 +179,9 @@ fn cors(config: &Config) -> Cors {
             header::LINK,
             header::LOCATION,
             header::RETRY_AFTER,
+            IDEMPOTENCY_REPLAYED,
+            RATE_LIMIT,
+            RATE_LIMIT_POLICY,
             X_REQUEST_ID,
         ])
         .max_age(3600)

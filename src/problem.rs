@@ -108,6 +108,8 @@ codes! {
         "The Idempotency-Key was used for a request with another body or query. Make a fresh key for each new request.";
     BelowMinimumCharge = 422, "below-minimum-charge", "Below the minimum charge",
         "Stripe does not charge amounts as small as this one. The owner has to change the price.";
+    RateLimited = 429, "rate-limited", "Too many requests",
+        "The limit that RateLimit-Policy names is used up. Wait for Retry-After seconds, and ask less often.";
     Internal = 500, "internal-error", "Internal error",
         "Something broke on our side. It was logged under the requestId.";
     PaymentProviderUnavailable = 503, "payment-provider-unavailable", "Payments are unavailable",
@@ -222,6 +224,14 @@ impl Problem {
         Self {
             retry_after: Some(retry_after),
             ..Self::new(code)
+        }
+    }
+
+    /// 429 with `Retry-After` in seconds.
+    pub fn rate_limited(retry_after: u32) -> Self {
+        Self {
+            retry_after: Some(retry_after.max(1)),
+            ..Self::new(Code::RateLimited)
         }
     }
 

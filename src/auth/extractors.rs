@@ -9,7 +9,7 @@ use futures_util::{FutureExt, TryFutureExt};
 use uuid::Uuid;
 
 use super::gate;
-use super::token::TokenError;
+use super::token::{Claims, TokenError};
 use crate::app::AppState;
 use crate::db::Actor;
 use crate::domain::enums::UserRole;
@@ -153,14 +153,13 @@ pub fn caller(request: &HttpRequest) -> Extraction<Option<CurrentUser>> {
 fn authenticate(
     request: &HttpRequest,
 ) -> impl Future<Output = Result<Option<CurrentUser>, Problem>> + use<> {
-    let token = bearer(request);
+    let claims = sender(request);
     let state = request.app_data::<web::Data<AppState>>().cloned();
     async move {
-        let Some(token) = token? else {
+        let Some(claims) = claims.await? else {
             return Ok(None);
         };
         let state = state.ok_or_else(|| Problem::internal("no state"))?;
-        let claims = state.verifier.verify(&token).await.map_err(refusal)?;
         let impersonated = claims.impersonated();
         let find = move |conn: &mut PgConnection| match user::find_by_clerk_id(conn, &claims.sub)? {
             Some(row) => Ok(row),
@@ -172,6 +171,33 @@ fn authenticate(
         }
         Ok(Some(CurrentUser { row, impersonated }))
     }
+}
+
+/// What the session token says, checked once however many want to know; the database is not asked.
+pub fn sender(request: &HttpRequest) -> Extraction<Option<Claims>> {
+    let known = request
+        .extensions()
+        .get::<Extraction<Option<Claims>>>()
+        .cloned();
+    known.unwrap_or_else(|| {
+        let token = bearer(request);
+        let state = request.app_data::<web::Data<AppState>>().cloned();
+        let verified = async move {
+            let Some(token) = token? else {
+                return Ok(None);
+            };
+            let state = state.ok_or_else(|| Problem::internal("no state"))?;
+            state
+                .verifier
+                .verify(&token)
+                .await
+                .map(Some)
+                .map_err(refusal)
+        };
+        let sender = verified.boxed_local().shared();
+        request.extensions_mut().insert(sender.clone());
+        sender
+    })
 }
 
 /// The token of `Authorization: Bearer` (RFC 6750); no other place is looked at.

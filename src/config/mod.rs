@@ -14,6 +14,7 @@ use url::Url;
 use self::variables::{Variables, checked};
 
 use crate::domain::money::Currency;
+use crate::http::rate_limit::Quotas;
 use crate::webhooks::signature::{StandardSecret, StripeSecret};
 
 /// All that the program is told from outside. Secrets are types that cannot be printed.
@@ -36,6 +37,9 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// The header in which such a proxy names the caller's country, such as `cf-ipcountry`.
     pub country_header: Option<String>,
+    /// Where rate limits are counted for several instances together.
+    pub redis_url: Option<SecretString>,
+    pub rate_limits: Quotas,
     pub tls: Option<TlsConfig>,
     pub log_format: LogFormat,
 }
@@ -152,6 +156,12 @@ impl Config {
         checked(&variable, |vars| vars.currency())
     }
 
+    /// Whether what this address says of others counts.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let mut proxies = self.trusted_proxies.iter();
+        proxies.any(|network| network.contains(&address))
+    }
+
     fn read(vars: &mut Variables<'_>) -> Self {
         let bind_addr = vars
             .parsed("BIND_ADDR", "an address such as 0.0.0.0:8080")
@@ -205,6 +215,12 @@ impl Config {
             country_header: vars.parsed_if("COUNTRY_HEADER", "a header name", |name: &String| {
                 actix_web::http::header::HeaderName::try_from(name.as_str()).is_ok()
             }),
+            redis_url: vars.redis_url().map(Into::into),
+            rate_limits: Quotas {
+                anonymous: vars.rate_limit("RATE_LIMIT_ANONYMOUS", 100),
+                user: vars.rate_limit("RATE_LIMIT_USER", 600),
+                checkout: vars.rate_limit("RATE_LIMIT_CHECKOUT", 10),
+            },
             tls: vars.tls(),
             log_format: vars.log_format(),
             bind_addr,

@@ -1,6 +1,7 @@
 //! Reading variables: what a value has to look like, and what is wrong with it when it does not.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
 use url::Url;
 
@@ -145,6 +146,23 @@ impl Variables<'_> {
             );
         }
         url
+    }
+
+    /// Requests a minute.
+    pub fn rate_limit(&mut self, name: &'static str, default: u32) -> NonZeroU32 {
+        let what = "a number of requests a minute, from 1 to 1000000";
+        self.parsed_if(name, what, |quota: &NonZeroU32| quota.get() <= 1_000_000)
+            .or(NonZeroU32::new(default))
+            .unwrap_or(NonZeroU32::MIN)
+    }
+
+    pub fn redis_url(&mut self) -> Option<String> {
+        let what = "a redis:// URL (without TLS: reach Redis over a private network)";
+        self.value("REDIS_URL")?;
+        let url = self.required_with("REDIS_URL", what, |url| {
+            url.starts_with("redis://") && redis::Client::open(url).is_ok()
+        });
+        Some(url)
     }
 
     pub fn currency(&mut self) -> Currency {

@@ -7,12 +7,7 @@ use crate::config::Config;
 /// ISO 3166-1 alpha-2, from the configured header of a trusted proxy; `None` for everybody else, whatever they send.
 pub fn of(request: &HttpRequest, config: &Config) -> Option<String> {
     let name = config.country_header.as_deref()?;
-    let peer = request.peer_addr()?.ip().to_canonical();
-    if !config
-        .trusted_proxies
-        .iter()
-        .any(|network| network.contains(&peer))
-    {
+    if !config.trusts(request.peer_addr()?.ip().to_canonical()) {
         return None;
     }
     let mut values = request.headers().get_all(name);

@@ -73,7 +73,11 @@ pub(super) fn read(
     limit: usize,
 ) -> impl Future<Output = Result<web::Bytes, Problem>> + 'static {
     let media_type = request.content_type().to_ascii_lowercase();
-    let accepted = (media_types.is_empty() || media_types.contains(&media_type.as_str()))
+    let is_utf8 = |charset: Option<&str>| {
+        charset.is_none_or(|name| name.trim_matches('"').eq_ignore_ascii_case("utf-8"))
+    };
+    let is_listed = media_types.contains(&media_type.as_str()) && is_utf8(charset(request));
+    let accepted = (media_types.is_empty() || is_listed)
         && request
             .headers()
             .get(header::CONTENT_ENCODING)
@@ -101,6 +105,17 @@ pub(super) fn read(
             Err(_) => Err(Problem::new(Code::PayloadTooLarge)),
         }
     }
+}
+
+/// The parameter of the media type. JSON is UTF-8 whatever it says, so anything else is a mistake.
+fn charset(request: &HttpRequest) -> Option<&str> {
+    let kind = request.headers().get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let mut parameters = kind
+        .split(';')
+        .skip(1)
+        .filter_map(|part| part.split_once('='));
+    let (_, charset) = parameters.find(|(name, _)| name.trim().eq_ignore_ascii_case("charset"))?;
+    Some(charset.trim())
 }
 
 fn content_length(request: &HttpRequest) -> Option<usize> {

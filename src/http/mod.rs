@@ -1,6 +1,8 @@
 //! What every handler shares: bodies, queries, pages, problems, request ids, tags, repetitions.
 
+pub mod accept;
 pub mod answer;
+pub mod client_address;
 pub mod country;
 pub mod etag;
 pub mod idempotency;
@@ -12,4 +14,6 @@ pub mod precondition;
 pub mod prefer;
 pub mod problems;
 pub mod query;
+pub mod rate_limit;
 pub mod request_id;
+pub mod security;

@@ -1,4 +1,4 @@
-//! `X-Request-Id`: taken from the caller when well-formed, made otherwise, and echoed on every answer.
+//! `X-Request-Id` and `traceparent`: taken from the caller when well-formed, made otherwise, and echoed on every answer.
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -45,7 +45,44 @@ fn is_well_formed(id: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// Outermost middleware: gives the request its id and the answer the same one.
+/// The header of W3C's Trace Context, version 00: <https://www.w3.org/TR/trace-context/#traceparent-header>.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
+/// The trace that a request belongs to.
+#[derive(Debug, Clone)]
+struct Trace(String);
+
+impl Trace {
+    fn of(request: &ServiceRequest) -> Self {
+        let mut given = request.headers().get_all(TRACEPARENT);
+        let only = given.next().filter(|_| given.next().is_none());
+        match only.and_then(|value| value.to_str().ok()) {
+            Some(trace) if is_trace(trace) => Self(trace.to_owned()),
+            _ => {
+                let (trace, span) = (Uuid::new_v4().simple(), Uuid::new_v4().as_u64_pair().0);
+                Self(format!("00-{trace}-{span:016x}-00"))
+            }
+        }
+    }
+
+    /// The part that names the whole trace.
+    fn id(&self) -> &str {
+        self.0.split('-').nth(1).unwrap_or_default()
+    }
+}
+
+fn is_trace(text: &str) -> bool {
+    let is_hex = |part: &str, len: usize| {
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        part.len() == len && part.bytes().all(hex)
+    };
+    let is_id = |part: &str, len| is_hex(part, len) && part.bytes().any(|b| b != b'0');
+    let parts: Vec<_> = text.split('-').collect();
+    matches!(parts.as_slice(), ["00", trace, span, flags]
+        if is_id(trace, 32) && is_id(span, 16) && is_hex(flags, 2))
+}
+
+/// Outermost middleware: gives the request its id and its trace, and the answer the same ones.
 pub async fn assign(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -53,8 +90,12 @@ pub async fn assign(
     let id = RequestId::of(&request);
     let header = HeaderValue::try_from(&id.0).map_err(crate::problem::Problem::internal)?;
     request.extensions_mut().insert(id);
+    let trace = Trace::of(&request);
+    let traceparent = HeaderValue::try_from(&trace.0).map_err(crate::problem::Problem::internal)?;
+    request.extensions_mut().insert(trace);
     let mut response = next.call(request).await?;
     response.headers_mut().insert(X_REQUEST_ID, header);
+    response.headers_mut().insert(TRACEPARENT, traceparent);
     Ok(response)
 }
 
@@ -68,9 +109,11 @@ impl RootSpanBuilder for RequestSpan {
             .get::<RequestId>()
             .map(|id| id.0.clone())
             .unwrap_or_default();
+        let trace = request.extensions().get::<Trace>().cloned();
         tracing::info_span!(
             "request",
             request_id = %id,
+            trace_id = trace.as_ref().map(Trace::id),
             method = %request.method(),
             route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned()),
             status = tracing::field::Empty,

@@ -6,7 +6,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{HeaderBuilder, RefOr, Required, ResponseBuilder};
 use uuid::Uuid;
 
-use crate::http::{etag, idempotency};
+use crate::http::{etag, idempotency, rate_limit};
 use crate::problem::Code;
 use crate::repositories::version::Versioned;
 
@@ -79,6 +79,9 @@ pub fn describe(path: &str, method: &str, operation: &mut Operation) -> Vec<Code
         if required {
             codes.push(Code::IdempotencyKeyRequired);
         }
+    }
+    if rate_limit::is_limited(path) {
+        codes.push(Code::RateLimited);
     }
     codes
 }

@@ -4,6 +4,7 @@ mod config;
 mod cost;
 mod migrations;
 mod problems;
+mod provoked;
 mod routes;
 mod spec;
 

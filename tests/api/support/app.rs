@@ -104,6 +104,10 @@ impl TestApp {
             ("STRIPE_WEBHOOK_SECRETS", STRIPE_WEBHOOK_SECRET.to_owned()),
             ("CORS_ORIGINS", "https://shop.example.com".to_owned()),
             ("RETURN_ORIGINS", "https://shop.example.com".to_owned()),
+            // Tests ask as often as they like, unless they are about that.
+            ("RATE_LIMIT_ANONYMOUS", "100000".to_owned()),
+            ("RATE_LIMIT_USER", "100000".to_owned()),
+            ("RATE_LIMIT_CHECKOUT", "100000".to_owned()),
         ]);
         config.extend(
             variables
