@@ -195,6 +195,7 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             .responses
             .insert(status, RefOr::T(problem_response(&codes)));
     }
+    headers::tell_limits(path, &mut operation.responses);
 }
 
 /// Handlers declare their own errors as responses whose description is the problem's code.

@@ -3,7 +3,7 @@
 use serde_json::json;
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
-use utoipa::openapi::{HeaderBuilder, RefOr, Required, ResponseBuilder};
+use utoipa::openapi::{HeaderBuilder, RefOr, Required, ResponseBuilder, Responses};
 use uuid::Uuid;
 
 use crate::http::{etag, idempotency, rate_limit};
@@ -90,6 +90,33 @@ pub fn describe(path: &str, method: &str, operation: &mut Operation) -> Vec<Code
 fn location_is_versioned(path: &str) -> bool {
     let collection = path.rsplit('/').next().unwrap_or_default();
     Versioned::at(&format!("/v1/admin/{collection}/{}", Uuid::nil())).is_some()
+}
+
+/// Adds what is told of limits and of waiting, once every response is there.
+pub fn tell_limits(path: &str, responses: &mut Responses) {
+    for (status, response) in &mut responses.responses {
+        let RefOr::T(response) = response else {
+            continue;
+        };
+        let mut tell = |name: &str, what| {
+            response
+                .headers
+                .insert(name.to_owned(), RefOr::T(header(what)));
+        };
+        if rate_limit::is_limited(path) && (status.starts_with('2') || status == "429") {
+            tell(
+                "RateLimit",
+                "What is left of each quota: `r` requests now, all of them in `t` seconds.",
+            );
+            tell(
+                "RateLimit-Policy",
+                "The quotas that count here: `q` requests in `w` seconds.",
+            );
+        }
+        if matches!(status.as_str(), "429" | "503") {
+            tell("Retry-After", "Seconds to wait.");
+        }
+    }
 }
 
 /// A header of the request, unless the handler describes it itself.

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
-use governor::state::keyed::DashMapStateStore;
+use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
 use super::{Policy, Quotas, Verdict, WINDOW};
 
 type Buckets =
-    RateLimiter<String, DashMapStateStore<String>, DefaultClock, StateInformationMiddleware>;
+    RateLimiter<String, HashMapStateStore<String>, DefaultClock, StateInformationMiddleware>;
 
 /// After so many requests, full buckets are thrown away.
 const TIDY_AFTER: u32 = 10_000;
@@ -59,5 +59,5 @@ fn buckets(quota: NonZeroU32) -> Buckets {
     let quota = Quota::with_period(period)
         .unwrap_or(Quota::per_minute(quota))
         .allow_burst(quota);
-    RateLimiter::dashmap(quota).with_middleware()
+    RateLimiter::hashmap(quota).with_middleware()
 }
