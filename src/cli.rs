@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use diesel::Connection;
 
 use crate::app::AppState;
+use crate::commerce::reconcile::{self, Occasion};
 use crate::config::{Config, ConfigErrors};
 use crate::db::Actor;
 use crate::domain::enums::UserRole;
@@ -53,6 +54,8 @@ enum Command {
     },
     /// Fill an empty database with the demo store
     Seed,
+    /// Take over what webhooks missed, from Stripe and Clerk, and say what was mended
+    Reconcile,
     /// Remove for good what was deleted long ago, where no sale and no learner holds it
     Purge {
         /// How long ago, in days: 90d
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
         Some(Command::Migrate(command)) => migrate(&command),
         Some(Command::Openapi { check }) => print_openapi(check),
         Some(Command::Seed) => seed(),
+        Some(Command::Reconcile) => reconcile(),
         Some(Command::Purge {
             older_than,
             dry_run,
@@ -269,6 +273,19 @@ fn seed() -> anyhow::Result<()> {
     db::migrate_up(&mut conn)?;
     let seeded = crate::demo::seed(&mut conn, currency.as_str())?;
     println!("{seeded}");
+    Ok(())
+}
+
+fn reconcile() -> anyhow::Result<()> {
+    let config = config()?;
+    telemetry::init(config.log_format);
+    refuse_pending(&mut db::connect(&config.database_url)?)?;
+    let state = AppState::new(config)?;
+    let report = runtime()?.block_on(reconcile::run(&state, Occasion::Demand))?;
+    let report = report.context("another pass is under way; wait for it to end")?;
+    println!("{report}");
+    let silent: Vec<_> = report.unreachable.iter().map(ToString::to_string).collect();
+    anyhow::ensure!(silent.is_empty(), "no answer from {}", silent.join(" and "));
     Ok(())
 }
 

@@ -85,6 +85,8 @@ codes! {
         "The store would be without an admin. Make somebody else an admin first.";
     AlreadyGranted = 409, "already-granted", "Already granted",
         "The person has been given this course by hand already.";
+    ReconcileRunning = 409, "reconcile-running", "Reconciling already",
+        "Another pass against Stripe and Clerk is under way. Wait for it to end, a few minutes at most.";
     PaymentRefused = 409, "payment-refused", "Payment refused",
         "Stripe does not open a checkout for this order. Trying again does not help; the store's owner finds the reason in the log.";
     Conflict = 409, "conflict", "Conflict",

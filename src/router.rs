@@ -66,6 +66,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(admin::access_grant::create)
         .service(admin::access_grant::delete)
         .service(admin::audit_log::list)
+        .service(admin::reconciler::run)
         // Machines
         .service(receive::stripe)
         .service(receive::clerk)

@@ -257,6 +257,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// How far the passes against Stripe and Clerk have come: one row, and whoever holds its lease makes the next pass.
+    reconciler (id) {
+        id -> Bool,
+        /// When the next pass of the schedule begins.
+        due_at -> Timestamptz,
+        lease_until -> Timestamptz,
+        /// Every event that Stripe made before this is in the inbox. Null before the first pass: Stripe keeps events for 30 days.
+        stripe_events_until -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// The one-probe answer to "may this user open this course": a row exactly when at least one grant is live. Derived by trigger, never written by hand.
     user_course_access (user_id, course_id) {
         user_id -> Uuid,
@@ -353,6 +367,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     lessons,
     products,
     purchases,
+    reconciler,
     user_course_access,
     user_lesson_complete,
     users,

@@ -22,7 +22,7 @@ const BUYER_DELETED: &str = "buyer-deleted";
 /// The buyer owned the product already.
 const DUPLICATE: &str = "duplicate";
 
-/// [`converge`] in a transaction of its own, and a word to whoever waits for the checkout.
+/// [`converge`] in a transaction of its own, and a word to whoever waits for the checkout. Returns whether it moved.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -30,7 +30,7 @@ pub async fn settle(
     state: &AppState,
     checkout_id: Uuid,
     session: CheckoutSession,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     let moved = state
         .db
         .transaction(move |conn| converge(conn, checkout_id, &session))
@@ -39,7 +39,7 @@ pub async fn settle(
         state.checkout_changed.notify_waiters();
     }
     state.outbox_waiting.notify_one();
-    Ok(())
+    Ok(moved)
 }
 
 /// Takes over what a session says, as far as it is news.

@@ -6,3 +6,4 @@ pub mod close;
 pub mod fulfil;
 pub mod offer;
 pub mod payment;
+pub mod reconcile;

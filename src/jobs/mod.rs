@@ -43,7 +43,9 @@ async fn perform(state: &AppState, job: Job) -> Result<(), Problem> {
         Job::RefreshCheckout {
             checkout_id,
             session_id,
-        } => close::read_session(state, checkout_id, &session_id).await,
+        } => close::read_session(state, checkout_id, &session_id)
+            .await
+            .map(drop),
         Job::RefreshPayment { purchase_id } => payment::refresh(state, purchase_id).await,
     }
 }

@@ -7,11 +7,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::{join, join_all};
+use futures_util::future::{join_all, join3};
 use tokio::sync::{Notify, watch};
 
 use super::{Job, perform};
 use crate::app::AppState;
+use crate::commerce::reconcile;
 use crate::domain::enums::{WebhookEventStatus, WebhookProvider};
 use crate::problem::Problem;
 use crate::repositories::job::{self, JobRow};
@@ -33,8 +34,10 @@ pub async fn run(state: AppState, stop: watch::Receiver<bool>) {
     let events = repeat(&state.inbox_waiting, stop.clone(), || {
         handle_due_events(&state)
     });
-    let jobs = repeat(&state.outbox_waiting, stop, || handle_due_jobs(&state));
-    join(events, jobs).await;
+    let jobs = repeat(&state.outbox_waiting, stop.clone(), || {
+        handle_due_jobs(&state)
+    });
+    join3(events, jobs, reconcile::keep(&state, stop)).await;
 }
 
 /// Calls `work` until it finds nothing more, then waits to be called, for the next look, or for the end.

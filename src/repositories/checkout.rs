@@ -63,6 +63,13 @@ pub struct SessionFacts {
     pub url: Option<String>,
 }
 
+/// In these a checkout may still come to something.
+const LIVE: [CheckoutStatus; 3] = [
+    CheckoutStatus::Creating,
+    CheckoutStatus::Open,
+    CheckoutStatus::Processing,
+];
+
 /// Writes a new checkout.
 pub fn insert(conn: &mut PgConnection, new: &NewCheckout) -> QueryResult<CheckoutRow> {
     diesel::insert_into(checkouts::table)
@@ -77,21 +84,39 @@ pub fn find_live(
     user_id: Uuid,
     product_id: Uuid,
 ) -> QueryResult<Option<CheckoutRow>> {
-    let live = [
-        CheckoutStatus::Creating,
-        CheckoutStatus::Open,
-        CheckoutStatus::Processing,
-    ];
     CheckoutRow::query()
         .filter(
             checkouts::user_id
                 .eq(user_id)
                 .and(checkouts::product_id.eq(product_id)),
         )
-        .filter(checkouts::status.eq_any(live))
+        .filter(checkouts::status.eq_any(LIVE))
         .for_no_key_update()
         .first(conn)
         .optional()
+}
+
+/// Checkouts of before that time that may still come to something, oldest first, behind a place among them.
+pub fn unsettled(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> QueryResult<Vec<CheckoutRow>> {
+    let mut query = CheckoutRow::query()
+        .filter(checkouts::status.eq_any(LIVE))
+        .filter(checkouts::created_at.lt(before))
+        .into_boxed();
+    if let Some((created_at, id)) = after {
+        let behind = checkouts::created_at
+            .gt(created_at)
+            .or(checkouts::id.gt(id));
+        query = query.filter(checkouts::created_at.ge(created_at).and(behind));
+    }
+    query
+        .order((checkouts::created_at, checkouts::id))
+        .limit(limit)
+        .load(conn)
 }
 
 /// A checkout and the purchase that it became.

@@ -33,6 +33,7 @@ pub mod lesson;
 pub mod product;
 pub mod purchase;
 pub mod purge;
+pub mod reconciler;
 pub mod sibling_order;
 pub mod statistics;
 pub mod user;

@@ -50,6 +50,14 @@ pub fn store(conn: &mut PgConnection, new: &NewWebhookEvent) -> QueryResult<()> 
         .map(drop)
 }
 
+/// Stores the events that are not there yet. Returns how many those were.
+pub fn store_missing(conn: &mut PgConnection, events: &[NewWebhookEvent]) -> QueryResult<usize> {
+    diesel::insert_into(webhook_events::table)
+        .values(events)
+        .on_conflict_do_nothing()
+        .execute(conn)
+}
+
 /// Takes up to `limit` due events in work: nobody else gets them until the lease ends.
 pub fn claim(
     conn: &mut PgConnection,

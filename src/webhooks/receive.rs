@@ -121,6 +121,18 @@ fn parse(body: &[u8]) -> Result<(Envelope, Value), Problem> {
     Ok((envelope, payload))
 }
 
+/// An event from Stripe's own list, as the inbox takes it; `None` when it is not an event.
+pub fn listed_stripe_event(mut payload: Value) -> Option<NewWebhookEvent> {
+    remove_nul(&mut payload);
+    let envelope = Envelope::deserialize(&payload).ok()?;
+    Some(NewWebhookEvent {
+        provider: WebhookProvider::Stripe,
+        event_id: envelope.id?,
+        kind: envelope.kind,
+        payload,
+    })
+}
+
 /// Postgres stores no NUL in text, and nobody's name needs one.
 fn remove_nul(value: &mut Value) {
     match value {

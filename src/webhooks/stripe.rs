@@ -15,6 +15,14 @@ use crate::problem::Problem;
 use crate::providers::stripe::{CHECKOUT_ID, CheckoutSession, SessionState};
 use crate::repositories::checkout;
 
+/// The events that have an effect.
+pub const EVENT_TYPES: [&str; 4] = [
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+];
+
 /// The fields of a checkout session that matter, all of them optional but the id.
 #[derive(Deserialize)]
 struct Session {

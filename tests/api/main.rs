@@ -31,6 +31,7 @@ mod product_admin;
 mod progress;
 mod purchase;
 mod purge;
+mod reconcile;
 mod restore;
 mod sales;
 mod search;

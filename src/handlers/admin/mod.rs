@@ -8,6 +8,7 @@ pub mod course_section;
 pub mod lesson;
 pub mod product;
 pub mod purchase;
+pub mod reconciler;
 pub mod statistics;
 pub mod user;
 

@@ -1,5 +1,6 @@
 //! Stripe: async-stripe's typed requests and answers, in the store's own words. No Stripe type leaves this folder.
 
+mod events;
 mod transport;
 
 use std::collections::HashMap;

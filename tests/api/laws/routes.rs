@@ -237,6 +237,7 @@ impl World {
                 CREATES,
             ),
             get("/v1/admin/audit-log".into(), OWNER),
+            ("POST", "/v1/admin/reconcile".into(), json!({}), OWNER),
             // Machines
             ("POST", "/v1/webhooks/stripe".into(), json!({}), [400; 4]),
             ("POST", "/v1/webhooks/clerk".into(), json!({}), [400; 4]),

@@ -1,0 +1,221 @@
+//! Repair: what webhooks missed is found at the providers and taken over by the same functions that a webhook calls.
+//! A pass changes nothing where nothing was missed.
+
+use std::fmt;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::join_all;
+use serde::Serialize;
+use tokio::sync::watch;
+use utoipa::ToSchema;
+
+use super::checkout::create_at_stripe;
+use super::close;
+use crate::app::AppState;
+use crate::jobs::worker;
+use crate::problem::{Code, Problem};
+use crate::repositories::checkout::{self, CheckoutRow};
+use crate::repositories::{reconciler, webhook_event};
+use crate::webhooks::{receive, stripe};
+
+/// How often a pass begins by itself.
+const INTERVAL: TimeDelta = TimeDelta::minutes(10);
+/// Longer than a pass takes; after it, another may begin although the first never said that it ended.
+const LEASE: TimeDelta = TimeDelta::minutes(10);
+/// How often an instance looks whether a pass is due.
+const LOOK: Duration = Duration::from_secs(60);
+/// What is younger is left to its webhook, and to whoever is at work on it.
+const SETTLING: TimeDelta = TimeDelta::minutes(2);
+/// How long Stripe keeps events. <https://docs.stripe.com/api/events>
+const EVENTS_KEPT: TimeDelta = TimeDelta::days(30);
+/// Events are listed a little later than their time says.
+const OVERLAP: TimeDelta = TimeDelta::minutes(5);
+/// How many calls to Stripe are under way at once.
+const AT_ONCE: usize = 8;
+/// How many rows are read at once.
+const PAGE: i64 = 100;
+
+/// What a pass brought home. A second one right after it has nothing to mend.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Checkouts whose status had moved.
+    pub checkouts: u32,
+    /// Stripe's events that no webhook had brought.
+    pub events: u32,
+    /// Who did not answer: what they know was not looked at.
+    pub unreachable: Vec<Provider>,
+}
+
+/// Whom the store is reconciled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Provider {
+    Stripe,
+    Clerk,
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stripe => "Stripe",
+            Self::Clerk => "Clerk",
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            checkouts, events, ..
+        } = self;
+        write!(f, "mended: {checkouts} checkouts; fetched: {events} events")
+    }
+}
+
+/// Who asks for a pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// The clock: what is young is left alone, and nothing happens before the next pass is due.
+    Schedule,
+    /// Somebody who wants to see it mended now.
+    Demand,
+}
+
+/// Makes a pass, unless it is not due or another one is under way: `None` then.
+///
+/// # Errors
+/// When the database does not answer. A provider that does not is named in the report.
+pub async fn run(state: &AppState, occasion: Occasion) -> Result<Option<Report>, Problem> {
+    let scheduled = occasion == Occasion::Schedule;
+    let began_at = Utc::now();
+    let turn = state
+        .db
+        .read(move |conn| Ok(reconciler::begin(conn, scheduled, LEASE)?))
+        .await?;
+    let Some(turn) = turn else { return Ok(None) };
+    let settled_before = if scheduled {
+        began_at - SETTLING
+    } else {
+        began_at
+    };
+    let since = turn
+        .stripe_events_until
+        .map_or(began_at - EVENTS_KEPT, |until| until - OVERLAP);
+    let mut report = Report::default();
+    let asked = ask_stripe(state, settled_before, since, &mut report).await;
+    if !is_answered(asked)? {
+        report.unreachable.push(Provider::Stripe);
+    }
+    // What was found may have left events and calls out behind.
+    while worker::handle_due_events(state).await? + worker::handle_due_jobs(state).await? > 0 {}
+    let until = report.unreachable.is_empty().then_some(began_at);
+    state
+        .db
+        .read(move |conn| Ok(reconciler::finish(conn, until, began_at + INTERVAL)?))
+        .await?;
+    tracing::info!(?report, "reconciled");
+    Ok(Some(report))
+}
+
+/// Whether a provider has answered; what is wrong with the store itself is an error.
+fn is_answered(asked: Result<(), Problem>) -> Result<bool, Problem> {
+    match asked {
+        Ok(()) => Ok(true),
+        Err(problem) if problem.code() == Code::PaymentProviderUnavailable => Ok(false),
+        Err(problem) => Err(problem),
+    }
+}
+
+async fn ask_stripe(
+    state: &AppState,
+    settled_before: DateTime<Utc>,
+    events_since: DateTime<Utc>,
+    report: &mut Report,
+) -> Result<(), Problem> {
+    checkouts(state, settled_before, report).await?;
+    events(state, events_since, report).await
+}
+
+/// Makes passes as they become due, until told to stop.
+pub async fn keep(state: &AppState, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
+        if let Err(error) = run(state, Occasion::Schedule).await {
+            tracing::warn!(%error, "the pass against the providers failed");
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            _ = stop.changed() => {}
+        }
+    }
+}
+
+/// Asks Stripe about every checkout that may still come to something.
+async fn checkouts(
+    state: &AppState,
+    before: DateTime<Utc>,
+    report: &mut Report,
+) -> Result<(), Problem> {
+    let mut after = None;
+    loop {
+        let page = state
+            .db
+            .read(move |conn| Ok(checkout::unsettled(conn, before, after, PAGE)?))
+            .await?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = Some((last.created_at, last.id));
+        for some in page.chunks(AT_ONCE) {
+            for moved in join_all(some.iter().map(|row| follow(state, row))).await {
+                report.checkouts += u32::from(moved?);
+            }
+        }
+    }
+}
+
+/// Brings one checkout to where its session stands. Returns whether it moved.
+async fn follow(state: &AppState, row: &CheckoutRow) -> Result<bool, Problem> {
+    let followed = match &row.stripe_session_id {
+        Some(session_id) => close::read_session(state, row.id, session_id).await,
+        // Given up in the middle, it is taken up again under the same key.
+        None => create_at_stripe(state, row.id).await.map(|_| true),
+    };
+    match followed {
+        Err(problem) if problem.code() == Code::PaymentRefused => {
+            tracing::error!(checkout_id = %row.id, "Stripe does not know the session of a checkout");
+            Ok(false)
+        }
+        followed => followed,
+    }
+}
+
+/// Puts the events that are missing in the inbox, as if a webhook had brought them.
+async fn events(
+    state: &AppState,
+    since: DateTime<Utc>,
+    report: &mut Report,
+) -> Result<(), Problem> {
+    let mut after: Option<String> = None;
+    loop {
+        let page = state
+            .stripe
+            .list_events(&stripe::EVENT_TYPES, since, after.as_deref())
+            .await?;
+        let events: Vec<_> = page
+            .events
+            .into_iter()
+            .filter_map(receive::listed_stripe_event)
+            .collect();
+        let missed = state
+            .db
+            .read(move |conn| Ok(webhook_event::store_missing(conn, &events)?))
+            .await?;
+        report.events += u32::try_from(missed).unwrap_or(u32::MAX);
+        after = page.next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
