@@ -21,6 +21,7 @@ mod claim;
 mod country_discount;
 mod course;
 mod course_section;
+mod crash;
 mod fulfilment;
 mod laws;
 mod lesson;

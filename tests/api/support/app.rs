@@ -56,6 +56,8 @@ pub struct TestApp {
     pub state: AppState,
     pub clerk: LocalClerk,
     pub stripe: LocalStripe,
+    /// What it is configured with, for another instance.
+    pub variables: HashMap<&'static str, String>,
     database: Database,
     servers: Vec<ServerHandle>,
     finished: bool,
@@ -67,7 +69,7 @@ impl TestApp {
     }
 
     /// A store with some variables set differently.
-    pub async fn start_with(variables: &[(&str, &str)]) -> Self {
+    pub async fn start_with(variables: &[(&'static str, &str)]) -> Self {
         let database = Database::create();
         let api = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", api.local_addr().unwrap());
@@ -89,7 +91,7 @@ impl TestApp {
             state_file: None,
         })
         .unwrap();
-        let mut config = HashMap::from([
+        let mut config: HashMap<&'static str, String> = HashMap::from([
             ("DATABASE_URL", database.url()),
             ("DATABASE_POOL_SIZE", "6".to_owned()),
             ("PUBLIC_URL", url.clone()),
@@ -110,8 +112,8 @@ impl TestApp {
                 .iter()
                 .map(|(name, value)| (*name, (*value).to_owned())),
         );
-        let config = Config::from_variables(|name| config.get(name).cloned()).unwrap();
-        let state = AppState::new(config).unwrap();
+        let state = Config::from_variables(|name| config.get(name).cloned()).unwrap();
+        let state = AppState::new(state).unwrap();
 
         let mut servers = Vec::new();
         let (shared, extra) = (
@@ -145,6 +147,7 @@ impl TestApp {
             state,
             clerk,
             stripe,
+            variables: config,
             database,
             servers,
             finished: false,

@@ -4,6 +4,7 @@ pub mod app;
 pub mod buying;
 mod client;
 pub mod cluster;
+pub mod instance;
 pub mod lists;
 pub mod shop;
 
