@@ -24,6 +24,7 @@ use crate::http::request_id::{self, RequestSpan, X_REQUEST_ID};
 use crate::http::{methods, problems};
 use crate::openapi::{self, PathTable};
 use crate::problem::{Code, Problem};
+use crate::providers::clerk::Clerk;
 use crate::providers::stripe::Stripe;
 use crate::router;
 
@@ -37,6 +38,8 @@ pub struct Inner {
     pub db: Db,
     pub verifier: Verifier,
     pub stripe: Stripe,
+    /// `None` without a key for Clerk's API.
+    pub clerk: Option<Clerk>,
     /// Rung when an event was committed, so that the worker need not wait for its next look.
     pub inbox_waiting: Notify,
     /// Rung when a job was committed.
@@ -85,6 +88,7 @@ impl AppState {
         Ok(Self(Arc::new(Inner {
             db: Db::new(&config.database_url, config.database_pool_size),
             verifier: Verifier::new(verifier, http.clone()),
+            clerk: Clerk::new(&config.clerk, http.clone()),
             stripe: Stripe::new(&config.stripe, http),
             inbox_waiting: Notify::new(),
             outbox_waiting: Notify::new(),

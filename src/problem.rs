@@ -107,6 +107,8 @@ codes! {
         "The issuer's keys could not be fetched, so no token can be checked. Try again after Retry-After seconds.";
     DatabaseUnavailable = 503, "database-unavailable", "Database is unavailable",
         "The database did not answer in time. Try again after Retry-After seconds.";
+    AccountDeletionUnavailable = 503, "account-deletion-unavailable", "Accounts cannot be deleted here",
+        "This store is not set up to delete accounts at Clerk by itself. Ask its operator to delete the account.";
     NotReady = 503, "not-ready", "Not ready",
         "The instance should get no traffic now. 'detail' says what it waits for.";
 }

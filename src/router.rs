@@ -3,8 +3,8 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::handlers::{
-    admin, checkout, country_discount, course, health, lesson, problem, product, purchase, quote,
-    user, user_course_access, user_lesson_complete,
+    admin, checkout, country_discount, course, export, health, lesson, problem, product, purchase,
+    quote, user, user_course_access, user_lesson_complete,
 };
 use crate::webhooks::receive;
 
@@ -22,6 +22,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(checkout::cancel)
         // Learn
         .service(user::me)
+        .service(export::show)
+        .service(export::delete)
         .service(user_course_access::my_courses)
         .service(user_lesson_complete::complete)
         .service(user_lesson_complete::uncomplete)

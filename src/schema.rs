@@ -246,6 +246,8 @@ diesel::table! {
         stripe_session_id -> Nullable<Text>,
         stripe_payment_intent_id -> Nullable<Text>,
         receipt_url -> Nullable<Text>,
+        /// When Stripe was last asked for the receipt: its address is good for a while only.
+        receipt_checked_at -> Nullable<Timestamptz>,
         card_country -> Nullable<Text>,
         /// What the owner should look at, such as amount-mismatch or buyer-deleted.
         flags -> Array<Nullable<Text>>,
@@ -265,6 +267,10 @@ diesel::table! {
         lease_until -> Timestamptz,
         /// Every event that Stripe made before this is in the inbox. Null before the first pass: Stripe keeps events for 30 days.
         stripe_events_until -> Nullable<Timestamptz>,
+        /// Whatever changed at Clerk before this is known.
+        clerk_users_until -> Nullable<Timestamptz>,
+        /// When it was last looked who is gone at Clerk.
+        clerk_swept_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }

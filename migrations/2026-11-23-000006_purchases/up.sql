@@ -12,6 +12,7 @@ CREATE TABLE purchases (
     stripe_session_id text,
     stripe_payment_intent_id text,
     receipt_url text,
+    receipt_checked_at timestamptz,
     card_country text,
     flags text[] NOT NULL DEFAULT '{}',
     refunded_at timestamptz,
@@ -40,5 +41,6 @@ COMMENT ON COLUMN purchases.product_details IS 'The product as it was sold: {nam
 COMMENT ON COLUMN purchases.price_paid_in_cents IS 'What Stripe says was charged, in the smallest unit of the currency.';
 COMMENT ON COLUMN purchases.refunded_in_cents IS 'Kept by the transaction that changes a refund; the constraint forbids more than was paid.';
 COMMENT ON COLUMN purchases.refunded_at IS 'When the whole price had gone back, and with it the access.';
+COMMENT ON COLUMN purchases.receipt_checked_at IS 'When Stripe was last asked for the receipt: its address is good for a while only.';
 COMMENT ON COLUMN purchases.checkout_id IS 'Null for a claimed free product: no Stripe was involved.';
 COMMENT ON COLUMN purchases.flags IS 'What the owner should look at, such as amount-mismatch or buyer-deleted.';

@@ -6,4 +6,5 @@ pub mod close;
 pub mod fulfil;
 pub mod offer;
 pub mod payment;
+pub mod people;
 pub mod reconcile;

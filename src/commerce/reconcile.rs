@@ -11,18 +11,22 @@ use tokio::sync::watch;
 use utoipa::ToSchema;
 
 use super::checkout::create_at_stripe;
-use super::close;
+use super::people::Extent;
+use super::{close, people};
 use crate::app::AppState;
 use crate::jobs::worker;
 use crate::problem::{Code, Problem};
 use crate::repositories::checkout::{self, CheckoutRow};
-use crate::repositories::{reconciler, webhook_event};
+use crate::repositories::reconciler::{self, Progress, Turn};
+use crate::repositories::webhook_event;
 use crate::webhooks::{receive, stripe};
 
 /// How often a pass begins by itself.
 const INTERVAL: TimeDelta = TimeDelta::minutes(10);
 /// Longer than a pass takes; after it, another may begin although the first never said that it ended.
 const LEASE: TimeDelta = TimeDelta::minutes(10);
+/// How often the clock looks for those who are gone at Clerk.
+const SWEEP_INTERVAL: TimeDelta = TimeDelta::days(1);
 /// How often an instance looks whether a pass is due.
 const LOOK: Duration = Duration::from_secs(60);
 /// What is younger is left to its webhook, and to whoever is at work on it.
@@ -42,6 +46,8 @@ const PAGE: i64 = 100;
 pub struct Report {
     /// Checkouts whose status had moved.
     pub checkouts: u32,
+    /// People who had appeared, changed or gone at Clerk.
+    pub users: u32,
     /// Stripe's events that no webhook had brought.
     pub events: u32,
     /// Who did not answer: what they know was not looked at.
@@ -68,9 +74,15 @@ impl fmt::Display for Provider {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            checkouts, events, ..
+            checkouts,
+            users,
+            events,
+            ..
         } = self;
-        write!(f, "mended: {checkouts} checkouts; fetched: {events} events")
+        write!(
+            f,
+            "mended: {checkouts} checkouts, {users} users; fetched: {events} events"
+        )
     }
 }
 
@@ -95,25 +107,34 @@ pub async fn run(state: &AppState, occasion: Occasion) -> Result<Option<Report>,
         .read(move |conn| Ok(reconciler::begin(conn, scheduled, LEASE)?))
         .await?;
     let Some(turn) = turn else { return Ok(None) };
-    let settled_before = if scheduled {
-        began_at - SETTLING
-    } else {
-        began_at
-    };
-    let since = turn
-        .stripe_events_until
-        .map_or(began_at - EVENTS_KEPT, |until| until - OVERLAP);
     let mut report = Report::default();
-    let asked = ask_stripe(state, settled_before, since, &mut report).await;
-    if !is_answered(asked)? {
+    let mut progress = Progress::until(began_at + INTERVAL);
+    if is_answered(ask_stripe(state, &turn, occasion, &mut report).await)? {
+        progress.stripe_events_until = Some(began_at);
+    } else {
         report.unreachable.push(Provider::Stripe);
+    }
+    if let Some(clerk) = &state.clerk {
+        // Who is gone is found by going through everybody: for the clock, once a day is enough.
+        let swept_at = turn.clerk_swept_at.filter(|_| scheduled);
+        let is_sweep = swept_at.is_none_or(|at| at < began_at - SWEEP_INTERVAL);
+        let extent = match turn.clerk_users_until {
+            Some(until) if !is_sweep => Extent::Since(until),
+            _ => Extent::All,
+        };
+        let asked = people::reconcile(state, clerk, extent, &mut report.users).await;
+        if is_answered(asked)? {
+            progress.clerk_users_until = Some(began_at);
+            progress.clerk_swept_at = (extent == Extent::All).then_some(began_at);
+        } else {
+            report.unreachable.push(Provider::Clerk);
+        }
     }
     // What was found may have left events and calls out behind.
     while worker::handle_due_events(state).await? + worker::handle_due_jobs(state).await? > 0 {}
-    let until = report.unreachable.is_empty().then_some(began_at);
     state
         .db
-        .read(move |conn| Ok(reconciler::finish(conn, until, began_at + INTERVAL)?))
+        .read(move |conn| Ok(reconciler::finish(conn, &progress)?))
         .await?;
     tracing::info!(?report, "reconciled");
     Ok(Some(report))
@@ -121,19 +142,31 @@ pub async fn run(state: &AppState, occasion: Occasion) -> Result<Option<Report>,
 
 /// Whether a provider has answered; what is wrong with the store itself is an error.
 fn is_answered(asked: Result<(), Problem>) -> Result<bool, Problem> {
+    const SILENCE: [Code; 2] = [
+        Code::PaymentProviderUnavailable,
+        Code::IdentityProviderUnavailable,
+    ];
     match asked {
         Ok(()) => Ok(true),
-        Err(problem) if problem.code() == Code::PaymentProviderUnavailable => Ok(false),
+        Err(problem) if SILENCE.contains(&problem.code()) => Ok(false),
         Err(problem) => Err(problem),
     }
 }
 
 async fn ask_stripe(
     state: &AppState,
-    settled_before: DateTime<Utc>,
-    events_since: DateTime<Utc>,
+    turn: &Turn,
+    occasion: Occasion,
     report: &mut Report,
 ) -> Result<(), Problem> {
+    let now = Utc::now();
+    let settled_before = match occasion {
+        Occasion::Schedule => now - SETTLING,
+        Occasion::Demand => now,
+    };
+    let events_since = turn
+        .stripe_events_until
+        .map_or(now - EVENTS_KEPT, |until| until - OVERLAP);
     checkouts(state, settled_before, report).await?;
     events(state, events_since, report).await
 }

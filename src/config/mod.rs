@@ -48,6 +48,10 @@ pub struct ClerkConfig {
     /// Allowed `azp` claims; empty means any (development only).
     pub authorized_parties: Vec<String>,
     pub webhook_secrets: Vec<StandardSecret>,
+    /// For Clerk's Backend API; without it nothing is written to Clerk, and nobody is deleted there.
+    pub secret_key: Option<SecretString>,
+    /// Without a trailing slash.
+    pub api_url: String,
 }
 
 /// Stripe, or a stand-in at another address.
@@ -174,6 +178,16 @@ impl Config {
                 webhook_secrets: vars.required_list("CLERK_WEBHOOK_SECRETS", |secret| {
                     secret.parse::<StandardSecret>().ok()
                 }),
+                secret_key: vars
+                    .parsed_if(
+                        "CLERK_SECRET_KEY",
+                        "a Clerk secret key, sk_...",
+                        |key: &String| key.starts_with("sk_"),
+                    )
+                    .map(SecretString::from),
+                api_url: vars
+                    .optional_url("CLERK_API_URL")
+                    .unwrap_or_else(|| "https://api.clerk.com".to_owned()),
             },
             stripe: StripeConfig {
                 secret_key: vars

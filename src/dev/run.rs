@@ -36,6 +36,7 @@ const DATABASE: &str = "lectern";
 const STRIPE_SECRET_KEY: &str = "sk_test_local";
 const STRIPE_WEBHOOK_SECRET: &str = "whsec_local";
 /// "a local Clerk's webhooks" in base64.
+const CLERK_SECRET_KEY: &str = "sk_test_local";
 const CLERK_WEBHOOK_SECRET: &str = "whsec_YSBsb2NhbCBDbGVyaydzIHdlYmhvb2tz";
 
 /// The stand-ins, on a listener of their own.
@@ -176,6 +177,8 @@ fn defaults(
         ("CLERK_ISSUER", providers.clerk.issuer().to_owned()),
         ("CLERK_AUTHORIZED_PARTIES", ANY_PARTY.to_owned()),
         ("CLERK_WEBHOOK_SECRETS", CLERK_WEBHOOK_SECRET.to_owned()),
+        ("CLERK_SECRET_KEY", CLERK_SECRET_KEY.to_owned()),
+        ("CLERK_API_URL", providers.clerk.issuer().to_owned()),
         ("STRIPE_SECRET_KEY", STRIPE_SECRET_KEY.to_owned()),
         ("STRIPE_API_URL", format!("{}/stripe", providers.url)),
         ("STRIPE_WEBHOOK_SECRETS", STRIPE_WEBHOOK_SECRET.to_owned()),

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod checkout;
 pub mod country_discount;
 pub mod course;
+pub mod export;
 pub mod health;
 pub mod lesson;
 pub mod problem;
@@ -45,6 +46,13 @@ pub fn created(location: &str, body: &impl Serialize) -> HttpResponse {
         .insert_header((header::CACHE_CONTROL, PRIVATE_CACHE))
         .insert_header((header::LOCATION, location))
         .json(body)
+}
+
+/// 202: it will be done.
+pub fn accepted() -> HttpResponse {
+    HttpResponse::Accepted()
+        .insert_header((header::CACHE_CONTROL, PRIVATE_CACHE))
+        .finish()
 }
 
 /// 204.

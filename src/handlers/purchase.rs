@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
+use diesel::PgConnection;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -9,8 +10,8 @@ use uuid::Uuid;
 use super::{created, private};
 use crate::app::AppState;
 use crate::auth::extractors::CurrentUser;
-use crate::commerce;
 use crate::commerce::offer::ProductDetails;
+use crate::commerce::{self, payment};
 use crate::domain::time::Timestamp;
 use crate::http::page::{Page, PageQuery, place};
 use crate::http::query::Query;
@@ -191,9 +192,11 @@ pub async fn my_purchase(
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let row = state
-        .db
-        .read(move |conn| Ok(purchase::find_of_user(conn, *id, user.id())?))
-        .await?;
+    let (id, user_id) = (*id, user.id());
+    let find = move |conn: &mut PgConnection| Ok(purchase::find_of_user(conn, id, user_id)?);
+    let mut row = state.db.read(find).await?;
+    if payment::freshen_receipt(&state, &row).await {
+        row = state.db.read(find).await?;
+    }
     Ok(private(&Purchase::from(row)))
 }

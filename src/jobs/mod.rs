@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::app::AppState;
-use crate::commerce::{close, payment};
+use crate::commerce::{close, payment, people};
 use crate::problem::Problem;
 use crate::repositories::job;
 
@@ -24,6 +24,10 @@ pub enum Job {
     },
     /// Fetches the receipt and the card's country of a purchase.
     RefreshPayment { purchase_id: Uuid },
+    /// Tells Clerk who a person is here. Written by a trigger on `users`, too.
+    WriteBackUser { user_id: Uuid },
+    /// Deletes a person at Clerk, and then here.
+    DeleteAtClerk { user_id: Uuid },
 }
 
 /// Writes a job in the transaction that needs it; a worker makes the call after the commit.
@@ -47,5 +51,7 @@ async fn perform(state: &AppState, job: Job) -> Result<(), Problem> {
             .await
             .map(drop),
         Job::RefreshPayment { purchase_id } => payment::refresh(state, purchase_id).await,
+        Job::WriteBackUser { user_id } => people::write_back(state, user_id).await,
+        Job::DeleteAtClerk { user_id } => people::delete_at_clerk(state, user_id).await,
     }
 }

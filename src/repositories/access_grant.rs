@@ -68,6 +68,21 @@ pub fn of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<(Grant
         .load(conn)
 }
 
+/// Ends everything that a person holds, and forgets what was noted about them.
+pub fn end_all(conn: &mut PgConnection, user_id: Uuid, because: &str) -> QueryResult<()> {
+    let grants = access_grants::table.filter(access_grants::user_id.eq(user_id));
+    diesel::update(grants)
+        .set(access_grants::reason.eq(None::<String>))
+        .execute(conn)?;
+    diesel::update(grants.filter(access_grants::ended_at.is_null()))
+        .set((
+            access_grants::ended_at.eq(now),
+            access_grants::ended_because.eq(because),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
 /// Whether access was given by hand and still holds. The person has to be locked.
 pub fn is_granted_by_hand(
     conn: &mut PgConnection,

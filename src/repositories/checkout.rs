@@ -144,6 +144,16 @@ pub fn find_of_user(
         .first(conn)
 }
 
+/// All checkouts of a person, newest first.
+pub fn of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<CheckoutWithPurchase>> {
+    checkouts::table
+        .left_join(purchases::table)
+        .filter(checkouts::user_id.eq(user_id))
+        .order((checkouts::created_at.desc(), checkouts::id))
+        .select((CheckoutRow::as_select(), purchases::id.nullable()))
+        .load(conn)
+}
+
 /// Locks a checkout: every change of its status comes one after the other.
 pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<CheckoutRow> {
     CheckoutRow::query()
@@ -160,10 +170,24 @@ pub fn record(conn: &mut PgConnection, id: Uuid, facts: &SessionFacts) -> QueryR
         .map(drop)
 }
 
-/// Forgets the address of a person who was deleted.
-pub fn forget_email(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<()> {
+/// A person's checkouts that may still come to something.
+pub fn live_of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<Uuid>> {
+    checkouts::table
+        .filter(checkouts::user_id.eq(user_id))
+        .filter(checkouts::status.eq_any(LIVE))
+        .order(checkouts::id)
+        .select(checkouts::id)
+        .load(conn)
+}
+
+/// Forgets what is personal of somebody who was deleted.
+pub fn forget_person(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<()> {
     diesel::update(checkouts::table.filter(checkouts::user_id.eq(user_id)))
-        .set(checkouts::customer_email.eq(None::<String>))
+        .set((
+            checkouts::customer_email.eq(None::<String>),
+            checkouts::client_secret.eq(None::<String>),
+            checkouts::url.eq(None::<String>),
+        ))
         .execute(conn)
         .map(drop)
 }

@@ -25,6 +25,8 @@ pub struct PurchaseRow {
     pub currency: String,
     pub stripe_payment_intent_id: Option<String>,
     pub receipt_url: Option<String>,
+    /// When Stripe was last asked for it.
+    pub receipt_checked_at: Option<DateTime<Utc>>,
     pub card_country: Option<String>,
     pub flags: Vec<Option<String>>,
     pub refunded_at: Option<DateTime<Utc>>,
@@ -54,6 +56,7 @@ pub struct NewPurchase {
 #[diesel(table_name = purchases)]
 pub struct PaymentFacts {
     pub receipt_url: Option<String>,
+    pub receipt_checked_at: Option<DateTime<Utc>>,
     pub card_country: Option<String>,
 }
 
@@ -98,6 +101,14 @@ pub fn page_of_user(
         .load(conn)
 }
 
+/// All purchases of a person, newest first.
+pub fn of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<PurchaseRow>> {
+    PurchaseRow::query()
+        .filter(purchases::user_id.eq(user_id))
+        .order((purchases::created_at.desc(), purchases::id))
+        .load(conn)
+}
+
 /// A purchase of this person.
 pub fn find_of_user(conn: &mut PgConnection, id: Uuid, user_id: Uuid) -> QueryResult<PurchaseRow> {
     PurchaseRow::query()
@@ -116,6 +127,14 @@ pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<PurchaseRow> {
 pub fn record_payment(conn: &mut PgConnection, id: Uuid, facts: &PaymentFacts) -> QueryResult<()> {
     diesel::update(purchases::table.find(id))
         .set(facts)
+        .execute(conn)
+        .map(drop)
+}
+
+/// Forgets the receipts of somebody who was deleted: Stripe's pages name them.
+pub fn forget_receipts(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<()> {
+    diesel::update(purchases::table.filter(purchases::user_id.eq(user_id)))
+        .set(purchases::receipt_url.eq(None::<String>))
         .execute(conn)
         .map(drop)
 }

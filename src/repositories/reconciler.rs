@@ -13,6 +13,34 @@ use crate::schema::reconciler;
 pub struct Turn {
     /// Every event that Stripe made before this is in the inbox; `None` before the first pass.
     pub stripe_events_until: Option<DateTime<Utc>>,
+    /// Whatever changed at Clerk before this is known.
+    pub clerk_users_until: Option<DateTime<Utc>>,
+    /// When it was last looked who is gone at Clerk.
+    pub clerk_swept_at: Option<DateTime<Utc>>,
+}
+
+/// How far a pass has come. `None` for what a provider did not tell.
+#[derive(Debug, Clone, AsChangeset)]
+#[diesel(table_name = reconciler)]
+pub struct Progress {
+    due_at: DateTime<Utc>,
+    lease_until: DateTime<Utc>,
+    pub stripe_events_until: Option<DateTime<Utc>>,
+    pub clerk_users_until: Option<DateTime<Utc>>,
+    pub clerk_swept_at: Option<DateTime<Utc>>,
+}
+
+impl Progress {
+    /// A pass that ends now; the clock makes the next one then.
+    pub fn until(due_at: DateTime<Utc>) -> Self {
+        Self {
+            due_at,
+            lease_until: Utc::now(),
+            stripe_events_until: None,
+            clerk_users_until: None,
+            clerk_swept_at: None,
+        }
+    }
 }
 
 /// Takes the turn, when nobody else has it: nobody gets it until the lease ends. `only_when_due` keeps to the schedule.
@@ -31,18 +59,10 @@ pub fn begin(
         .optional()
 }
 
-/// Gives the turn back. `None` for the events means that Stripe could not tell them.
-pub fn finish(
-    conn: &mut PgConnection,
-    stripe_events_until: Option<DateTime<Utc>>,
-    next_due_at: DateTime<Utc>,
-) -> QueryResult<()> {
+/// Gives the turn back.
+pub fn finish(conn: &mut PgConnection, progress: &Progress) -> QueryResult<()> {
     diesel::update(reconciler::table)
-        .set((
-            stripe_events_until.map(|until| reconciler::stripe_events_until.eq(until)),
-            reconciler::due_at.eq(next_due_at),
-            reconciler::lease_until.eq(now),
-        ))
+        .set(progress)
         .execute(conn)
         .map(drop)
 }

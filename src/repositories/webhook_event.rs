@@ -121,6 +121,21 @@ pub fn finish(
         .map(drop)
 }
 
+/// Forgets what Clerk told of a person who was deleted, where it still waits. What is in work just now is forgotten
+/// when it is done.
+pub fn forget_person(conn: &mut PgConnection, clerk_user_id: &str) -> QueryResult<()> {
+    diesel::sql_query(
+        "UPDATE webhook_events SET payload = NULL WHERE id IN (
+             SELECT id FROM webhook_events
+             WHERE provider = 'clerk' AND status IN ('received', 'dead') AND payload #>> '{data,id}' = $1
+             FOR NO KEY UPDATE SKIP LOCKED
+         )",
+    )
+    .bind::<diesel::sql_types::Text, _>(clerk_user_id)
+    .execute(conn)
+    .map(drop)
+}
+
 /// Records a failure: due again at that time, or dead when there is none.
 pub fn fail(
     conn: &mut PgConnection,

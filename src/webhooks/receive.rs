@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::needed;
 use super::signature::{SignatureError, StandardHeaders, verify_standard, verify_stripe};
 use crate::app::AppState;
 use crate::domain::enums::WebhookProvider;
@@ -54,6 +55,7 @@ pub async fn stripe(
     )
     .map_err(refused)?;
     let (envelope, payload) = parse(&body)?;
+    let payload = needed::of_event(&payload);
     let event_id = envelope
         .id
         .ok_or_else(|| Problem::new(Code::MalformedRequest).detail("The event has no id."))?;
@@ -129,7 +131,7 @@ pub fn listed_stripe_event(mut payload: Value) -> Option<NewWebhookEvent> {
         provider: WebhookProvider::Stripe,
         event_id: envelope.id?,
         kind: envelope.kind,
-        payload,
+        payload: needed::of_event(&payload),
     })
 }
 

@@ -130,7 +130,7 @@ impl Session {
 }
 
 /// The id of something that may be expanded.
-fn id_of(expandable: &Value) -> Option<String> {
+pub(super) fn id_of(expandable: &Value) -> Option<String> {
     expandable
         .as_str()
         .or_else(|| expandable.get("id")?.as_str())

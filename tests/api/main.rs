@@ -12,6 +12,7 @@
 )]
 
 mod access;
+mod account;
 mod audit_log;
 mod bad_input;
 mod checkout;

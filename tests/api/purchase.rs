@@ -119,6 +119,40 @@ async fn a_bill_adds_up_with_a_discount_and_with_what_went_back() {
 }
 
 #[tokio::test]
+async fn a_stale_receipt_is_fetched_again_and_an_outage_of_stripe_does_not_show() {
+    const PAYMENT: &str = "GET /v1/payment_intents/*";
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let learner = app.learner("one");
+    let path = path(&shop.buy(&app, &learner).await["purchaseId"]);
+    let receipt = async || learner.get(&path).await.expect(200)["receiptUrl"].clone();
+    let fresh = receipt().await;
+    let asked = app.stripe.count(PAYMENT);
+    receipt().await;
+    assert_eq!(
+        app.stripe.count(PAYMENT),
+        asked,
+        "a fresh one is left alone"
+    );
+
+    app.sql(
+        "UPDATE purchases SET receipt_url = 'https://pay.stripe.com/old',
+             receipt_checked_at = now() - interval '26 days'",
+    );
+    for trouble in [Trouble::Status(500), Trouble::Drop, Trouble::Hang] {
+        app.stripe
+            .inject(Fault::before_effect(PAYMENT, trouble).times(3));
+        assert_eq!(receipt().await, "https://pay.stripe.com/old");
+        app.stripe.clear_faults();
+    }
+    let asked = app.stripe.count(PAYMENT);
+    learner.get(PURCHASES).await.expect(200);
+    assert_eq!(app.stripe.count(PAYMENT), asked, "a list asks nobody");
+    assert_eq!(receipt().await, fresh);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn somebody_elses_purchase_is_not_found() {
     let app = TestApp::start().await;
     let shop = Shop::open(&app).await;

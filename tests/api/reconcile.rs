@@ -1,6 +1,7 @@
 //! Repair: what no webhook has brought is found at the providers.
 
 use lectern::commerce::reconcile::{self, Occasion};
+use lectern::dev::clerk::Person;
 use lectern::dev::stripe::{Fault, Outcome, Trouble};
 use serde_json::{Value, json};
 
@@ -156,5 +157,44 @@ async fn the_schedule_waits_for_its_time_and_leaves_the_young_to_their_webhooks(
          UPDATE checkouts SET created_at = now() - interval '1 hour'",
     );
     assert_eq!(pass().await.unwrap().unwrap().checkouts, 1);
+    app.finish().await;
+}
+
+/// H: A22
+#[tokio::test]
+async fn people_whose_webhooks_were_lost_appear_change_and_go() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let (ana, ben) = (app.learner("ana"), app.learner("ben"));
+    admin.call(PATH).await.expect(200);
+    assert_eq!(mended(&admin.call(PATH).await.expect(200)), 0);
+    assert_eq!(ana.get("/v1/me").await.expect(200)["name"], "Ana Example");
+
+    let rename = |person: &mut Person| person.last_name = Some("Lovelace".into());
+    app.clerk.update_person(&ana.clerk_user_id, rename).unwrap();
+    app.clerk.remove_person(&ben.clerk_user_id).unwrap();
+    app.learner("cleo");
+    assert_eq!(admin.call(PATH).await.expect(200)["users"], 3);
+    assert_eq!(ana.get("/v1/me").await.expect(200)["name"], "Ana Lovelace");
+    let gone = ben.get("/v1/me").await;
+    gone.expect_problem(401, "account-deleted");
+    assert_eq!(mended(&admin.call(PATH).await.expect(200)), 0);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn nobody_is_buried_because_the_key_is_for_another_instance_of_clerk() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    app.sql(
+        "INSERT INTO users (clerk_user_id, created_at)
+         SELECT 'user_elsewhere' || n, now() - interval '1 day' FROM generate_series(1, 30) n",
+    );
+    let report = admin.call(PATH).await.expect(200);
+    assert_eq!(report["unreachable"], json!([]));
+    assert_eq!(app.count("users WHERE deleted_at IS NOT NULL"), 0);
+    app.clerk.fail_calls(3);
+    let report = admin.call(PATH).await.expect(200);
+    assert_eq!(report["unreachable"], json!(["clerk"]));
     app.finish().await;
 }

@@ -120,6 +120,13 @@ impl World {
             get("/v1/pricing/discount".into(), EVERYBODY),
             // Learn
             get("/v1/me".into(), SIGNED_IN),
+            get("/v1/me/export".into(), SIGNED_IN),
+            (
+                "DELETE",
+                "/v1/me".into(),
+                none.clone(),
+                [401, 202, 202, 409],
+            ),
             get("/v1/me/courses".into(), SIGNED_IN),
             get("/v1/me/purchases".into(), SIGNED_IN),
             get(format!("/v1/me/purchases/{}", self.purchase), ANOTHERS),

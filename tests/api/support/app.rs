@@ -101,6 +101,8 @@ impl TestApp {
                 "http://localhost:3000,https://shop.example.com".to_owned(),
             ),
             ("CLERK_WEBHOOK_SECRETS", CLERK_WEBHOOK_SECRET.to_owned()),
+            ("CLERK_SECRET_KEY", "sk_test_harness".to_owned()),
+            ("CLERK_API_URL", clerk.issuer().to_owned()),
             ("STRIPE_SECRET_KEY", STRIPE_SECRET_KEY.to_owned()),
             ("STRIPE_API_URL", format!("{local_url}/stripe")),
             ("STRIPE_WEBHOOK_SECRETS", STRIPE_WEBHOOK_SECRET.to_owned()),
