@@ -116,6 +116,10 @@ fn tags() -> Vec<Tag> {
             "Admin: people",
             "People, roles, access given by hand, and who changed what.",
         ),
+        (
+            "Admin: repair",
+            "The inbox of webhooks, and making up for what they missed.",
+        ),
         ("Webhooks", "Where Stripe and Clerk deliver their events."),
         ("Operation", "Health, and the explanation of errors."),
     ]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::PgConnection;
+use diesel::{OptionalExtension, PgConnection};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -58,11 +58,11 @@ pub async fn write_back(state: &AppState, user_id: Uuid) -> Result<(), Problem> 
     };
     let row = state
         .db
-        .read(move |conn| Ok(user::find(conn, user_id)?))
+        .read(move |conn| Ok(user::find(conn, user_id).optional()?))
         .await?;
-    if row.deleted_at.is_some() {
+    let Some(row) = row.filter(|row| row.deleted_at.is_none()) else {
         return Ok(());
-    }
+    };
     let wanted = public_metadata(&row);
     match clerk.user(&row.clerk_user_id).await? {
         Some(told) if !told.has_metadata(&wanted) => {

@@ -58,7 +58,7 @@ async fn the_receipt_follows_the_purchase_as_soon_as_stripe_gives_it() {
     let session = session_of(&app, &checkout);
     app.stripe.pay(&session, Outcome::Paid).unwrap();
     let outage = Fault::before_effect("GET /v1/payment_intents/*", Trouble::Status(500));
-    app.stripe.inject(outage.times(3));
+    app.stripe.inject(outage.times(6));
     app.settle().await;
     let path = path(&look(&learner, &checkout).await["purchaseId"]);
     let purchase = learner.get(&path).await.expect(200);

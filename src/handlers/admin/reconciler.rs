@@ -13,7 +13,7 @@ use crate::problem::{Code, Problem};
 /// Asks both about everything that is open and takes over what no webhook has brought. It happens by itself every few
 /// minutes; this does it at once and says what was mended. Twice in a row, the second finds nothing.
 #[utoipa::path(
-    tag = "Admin: operations", operation_id = "adminReconcile", security(("session" = [])),
+    tag = "Admin: repair", operation_id = "adminReconcile", security(("session" = [])),
     responses(
         (status = 200, description = "What was mended.", body = Report),
         (status = 409, description = "reconcile-running"),

@@ -288,6 +288,7 @@ fn code(path: &str, status: u16) -> Option<&'static str> {
         403 if path.starts_with("/v1/admin/") => Some("forbidden"),
         403 => Some("course-access-required"),
         404 => Some("not-found"),
+        409 if path == "/v1/me" => Some("last-admin"),
         409 => Some("already-owned"),
         _ => None,
     }
