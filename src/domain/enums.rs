@@ -105,6 +105,16 @@ pg_enum! {
 }
 
 pg_enum! {
+    /// Where a refund stands, in the order in which it moves.
+    RefundStatus: RefundStatus {
+        Pending = "pending",
+        Succeeded = "succeeded",
+        Failed = "failed",
+        Canceled = "canceled",
+    }
+}
+
+pg_enum! {
     /// Who sent an event.
     WebhookProvider: WebhookProvider { Stripe = "stripe", Clerk = "clerk" }
 }

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::app::AppState;
-use crate::commerce::{close, payment};
+use crate::commerce::{close, payment, refund};
 use crate::problem::Problem;
+use crate::providers::stripe::PaymentObject;
 use crate::repositories::job;
 
 /// A call to the outside world. Each may be made more than once and has its effect once.
@@ -24,6 +25,12 @@ pub enum Job {
     },
     /// Fetches the receipt and the card's country of a purchase.
     RefreshPayment { purchase_id: Uuid },
+    /// Makes a refund at Stripe whose intent is committed.
+    SendRefund { refund_id: Uuid },
+    /// Asks Stripe for all refunds and disputes of a payment.
+    ConvergePayment { payment_intent_id: String },
+    /// The same for the payment of an object that an event named without saying enough of it.
+    FollowEvent { object: PaymentObject, id: String },
 }
 
 /// Writes a job in the transaction that needs it; a worker makes the call after the commit.
@@ -45,5 +52,10 @@ async fn perform(state: &AppState, job: Job) -> Result<(), Problem> {
             session_id,
         } => close::read_session(state, checkout_id, &session_id).await,
         Job::RefreshPayment { purchase_id } => payment::refresh(state, purchase_id).await,
+        Job::SendRefund { refund_id } => refund::send(state, refund_id).await,
+        Job::ConvergePayment { payment_intent_id } => {
+            payment::converge(state, &payment_intent_id).await
+        }
+        Job::FollowEvent { object, id } => payment::follow(state, object, &id).await,
     }
 }

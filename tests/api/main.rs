@@ -31,6 +31,8 @@ mod product_admin;
 mod progress;
 mod purchase;
 mod purge;
+mod refund;
+mod refund_outage;
 mod restore;
 mod sales;
 mod search;

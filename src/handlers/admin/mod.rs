@@ -5,9 +5,11 @@ pub mod audit_log;
 pub mod country_discount;
 pub mod course;
 pub mod course_section;
+pub mod dispute;
 pub mod lesson;
 pub mod product;
 pub mod purchase;
+pub mod refund;
 pub mod statistics;
 pub mod user;
 

@@ -5,6 +5,7 @@ pub mod buying;
 mod client;
 pub mod cluster;
 pub mod lists;
+pub mod refunding;
 pub mod shop;
 
 pub use app::TestApp;
