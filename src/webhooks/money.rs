@@ -75,7 +75,7 @@ pub fn apply(
     };
     let booked = match (subject, object.get("payment_intent")) {
         (_, Some(Value::Null)) => false,
-        (PaymentObject::Charge, Some(intent)) => charge(conn, intent)?,
+        (PaymentObject::Charge, Some(intent)) => charge(conn, object, intent)?,
         (PaymentObject::FraudWarning, Some(intent)) => {
             payment::warn_of_fraud(conn, id_of(intent).as_deref())?
         }
@@ -122,13 +122,20 @@ pub fn catch_up(conn: &mut PgConnection, payment_intent_id: &str) -> Result<(), 
     Ok(())
 }
 
-/// A charge says how much went back, and not by which refunds.
-fn charge(conn: &mut PgConnection, intent: &Value) -> Result<bool, Problem> {
+/// A charge says how much went back, and by which refunds only in older versions of the API: those are taken over at
+/// once, and the rest is asked for.
+fn charge(conn: &mut PgConnection, object: &Value, intent: &Value) -> Result<bool, Problem> {
     let Some(payment_intent_id) = id_of(intent) else {
         return Ok(false);
     };
     let booked = payment::lock_booked(conn, Some(&payment_intent_id))?;
     if booked.is_some() {
+        let listed = object.pointer("/refunds/data").and_then(Value::as_array);
+        for refund in listed.into_iter().flatten() {
+            if let Some(told) = refund_told(refund, intent) {
+                refund::converge(conn, &told)?;
+            }
+        }
         jobs::enqueue(conn, &Job::ConvergePayment { payment_intent_id })?;
     }
     Ok(booked.is_some())
