@@ -49,11 +49,10 @@ pub fn lock_booked(
 /// # Errors
 /// As [`refund::converge`].
 pub fn take_over(conn: &mut PgConnection, state: &PaymentState) -> Result<(), Problem> {
-    let has_ended = |status| matches!(status, Some(RefundStatus::Failed | RefundStatus::Canceled));
     let (ended, others): (Vec<_>, Vec<_>) = state
         .refunds
         .iter()
-        .partition(|told| has_ended(told.status));
+        .partition(|told| told.status.is_some_and(RefundStatus::has_ended));
     for told in ended.into_iter().chain(others.into_iter().rev()) {
         refund::converge(conn, told)?;
     }
@@ -143,7 +142,8 @@ async fn book(state: &AppState, payment_intent_id: &str) -> Result<bool, Problem
     state.db.read(is_booked).await
 }
 
-/// Reads the payment of a purchase at Stripe and keeps what the store shows (a job).
+/// Reads the payment of a purchase at Stripe and keeps what the store shows (a job). What happened to the payment before
+/// it was booked shows here, too, should no event have told of it.
 ///
 /// # Errors
 /// When Stripe or the database does not answer.
@@ -156,6 +156,9 @@ pub async fn refresh(state: &AppState, purchase_id: Uuid) -> Result<(), Problem>
         return Ok(());
     };
     let payment = state.stripe.retrieve_payment(payment_intent_id).await?;
+    if payment.is_touched {
+        converge(state, payment_intent_id).await?;
+    }
     if payment.receipt_url.is_none() && payment.card_country.is_none() {
         return Ok(());
     }

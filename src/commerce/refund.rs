@@ -153,7 +153,7 @@ async fn make(
         if let Some(made) = made.into_iter().find(|made| made.refund_id == Some(row.id)) {
             return Ok(made);
         }
-        key = format!("{key}-{}", age.num_hours());
+        key = format!("{key}-{}", age.num_days());
     }
     let new = stripe::NewRefund {
         refund_id: row.id,
@@ -170,7 +170,7 @@ fn refuse(conn: &mut PgConnection, row: &RefundRow, code: &str) -> Result<(), Pr
     let now = refund::find(conn, row.id)?;
     if now.status == RefundStatus::Pending && now.stripe_refund_id.is_none() {
         let facts = RefundFacts {
-            status: Some(RefundStatus::Failed),
+            status: RefundStatus::Failed,
             stripe_refund_id: None,
             failure_reason: Some(code.to_owned()),
         };
@@ -192,19 +192,24 @@ pub fn converge(conn: &mut PgConnection, told: &stripe::Refund) -> Result<bool, 
     let (_, purchase) = access::lock(conn, purchase_id)?;
     match refund::find_of_stripe(conn, purchase_id, &told.id, told.refund_id)? {
         Some(row) => {
-            let status = told.status.filter(|status| *status > row.status);
-            let ends = matches!(status, Some(RefundStatus::Failed | RefundStatus::Canceled));
+            // Until Stripe speaks, the status is a guess of ours.
+            let is_guess = row.stripe_refund_id.is_none();
+            let status = match told.status {
+                Some(status) if is_guess || status > row.status => status,
+                None if is_guess => RefundStatus::Pending,
+                _ => row.status,
+            };
+            let reason = told.failure_reason.clone().or(row.failure_reason);
             let facts = RefundFacts {
                 status,
                 stripe_refund_id: Some(told.id.clone()),
-                failure_reason: told.failure_reason.clone().filter(|_| ends),
+                failure_reason: reason.filter(|_| status.has_ended()),
             };
             refund::record(conn, row.id, &facts)?;
         }
         // Made in Stripe's dashboard.
         None => {
             let status = told.status.unwrap_or(RefundStatus::Pending);
-            let ended = matches!(status, RefundStatus::Failed | RefundStatus::Canceled);
             let new = NewRefund {
                 purchase_id,
                 amount_in_cents: told.amount_in_cents,
@@ -215,7 +220,7 @@ pub fn converge(conn: &mut PgConnection, told: &stripe::Refund) -> Result<bool, 
                 requested_by: None,
                 idempotency_key: None,
                 stripe_refund_id: Some(told.id.clone()),
-                failure_reason: told.failure_reason.clone().filter(|_| ended),
+                failure_reason: told.failure_reason.clone().filter(|_| status.has_ended()),
             };
             refund::insert(conn, &new)?;
         }

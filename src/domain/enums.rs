@@ -134,6 +134,13 @@ pg_enum! {
     JobStatus: JobStatus { Pending = "pending", Done = "done", Dead = "dead" }
 }
 
+impl RefundStatus {
+    /// Whether nothing goes back, or what went has come back.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Failed | Self::Canceled)
+    }
+}
+
 impl CheckoutStatus {
     /// Whether the checkout may still come to something, so that a second one would risk paying twice.
     pub const fn is_live(self) -> bool {

@@ -42,11 +42,11 @@ pub struct NewRefund {
     pub failure_reason: Option<String>,
 }
 
-/// What is learned from Stripe. `None` keeps what is known.
+/// Where a refund stands.
 #[derive(Debug, Clone, AsChangeset)]
-#[diesel(table_name = refunds)]
+#[diesel(table_name = refunds, treat_none_as_null = true)]
 pub struct RefundFacts {
-    pub status: Option<RefundStatus>,
+    pub status: RefundStatus,
     pub stripe_refund_id: Option<String>,
     pub failure_reason: Option<String>,
 }
@@ -59,7 +59,7 @@ pub fn insert(conn: &mut PgConnection, new: &NewRefund) -> QueryResult<RefundRow
         .get_result(conn)
 }
 
-/// Records what was learned. The purchase has to be locked.
+/// Records where a refund stands. The purchase has to be locked.
 pub fn record(conn: &mut PgConnection, id: Uuid, facts: &RefundFacts) -> QueryResult<()> {
     diesel::update(refunds::table.find(id))
         .set(facts)

@@ -1,8 +1,11 @@
 //! Refunds as Stripe tells of them: in its dashboard's wake, late, twice, in any order, thin, or before the payment.
 
+use diesel::connection::SimpleConnection;
+use futures_util::future::join;
 use lectern::commerce::payment;
 use lectern::dev::clerk::UserEvent;
 use lectern::dev::stripe::{Fault, Outcome, Trouble};
+use lectern::jobs::worker;
 use serde_json::{Value, json};
 
 use crate::support::buying::{event, has_access, look, open};
@@ -286,7 +289,7 @@ async fn what_was_born_refunded_comes_to_life_when_that_refund_fails() {
 async fn a_refund_and_the_payment_that_are_told_at_once_miss_each_other_in_no_order() {
     let app = TestApp::start().await;
     let shop = Shop::open(&app).await;
-    for round in 0..10 {
+    for round in 0..20 {
         let learner = app.learner(&format!("buyer-{round}"));
         let checkout = open(&learner, shop.order()).await;
         app.stripe
@@ -296,14 +299,97 @@ async fn a_refund_and_the_payment_that_are_told_at_once_miss_each_other_in_no_or
         app.stripe.refund_from_dashboard(&charge, None).unwrap();
         let told = app.hold_events();
         let told = of_types(&told, &["refund.created", "checkout.session.completed"]);
-        // Both are in the inbox, and taken up by one batch.
+        // Both are in the inbox, and taken up by one batch. Nobody asks Stripe.
         for event in told {
             app.stripe_event(event).await.expect(200);
         }
-        app.work().await;
+        worker::handle_due_events(&app.state).await.unwrap();
         let sale = Sale::behind(&app, &shop, learner, &checkout);
         sale.holds(4900, "refunded", false).await;
     }
+    app.finish().await;
+}
+
+/// H: C6
+#[tokio::test]
+async fn a_refund_that_is_told_while_its_payment_is_being_booked_waits_for_it() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let learner = app.learner("one");
+    let checkout = open(&learner, shop.order()).await;
+    let session = session_of(&app, &checkout);
+    app.stripe.pay(&session, Outcome::Paid).unwrap();
+    let (charge, _) = paid_with(&app, &checkout);
+    app.stripe.refund_from_dashboard(&charge, None).unwrap();
+    let told = app.hold_events();
+    let told = of_types(&told, &["checkout.session.completed", "refund.created"]);
+
+    // The fulfilment has looked into the inbox already, and stops short of its end.
+    let mut holder = app.db();
+    holder
+        .batch_execute("BEGIN; LOCK TABLE jobs IN SHARE ROW EXCLUSIVE MODE")
+        .unwrap();
+    app.stripe_event(told[0]).await.expect(200);
+    let booking = worker::handle_due_events(&app.state);
+    let refunding = async {
+        app.waits_for_locks(1).await;
+        app.stripe_event(told[1]).await.expect(200);
+        let release = async {
+            app.waits_for_locks(2).await;
+            holder.batch_execute("COMMIT").unwrap();
+        };
+        join(worker::handle_due_events(&app.state), release).await
+    };
+    let (booked, (refunded, ())) = join(booking, refunding).await;
+    assert_eq!((booked.unwrap(), refunded.unwrap()), (1, 1));
+    let sale = Sale::behind(&app, &shop, learner, &checkout);
+    sale.holds(4900, "refunded", false).await;
+    app.finish().await;
+}
+
+/// H: C6, A22
+#[tokio::test]
+async fn what_happened_to_a_payment_shows_when_it_is_booked_although_no_event_came() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    for (name, disputed) in [("refunded", false), ("disputed", true)] {
+        let learner = app.learner(name);
+        let checkout = open(&learner, shop.order()).await;
+        let session = session_of(&app, &checkout);
+        app.stripe.pay(&session, Outcome::Paid).unwrap();
+        let (charge, _) = paid_with(&app, &checkout);
+        let completed = app.hold_events();
+        if disputed {
+            app.stripe.open_dispute(&charge).unwrap();
+        } else {
+            app.stripe.refund_from_dashboard(&charge, None).unwrap();
+        }
+        app.hold_events();
+        app.hear(&completed).await;
+        let sale = Sale::behind(&app, &shop, learner, &checkout);
+        let refunded = if disputed { 0 } else { 4900 };
+        sale.holds(refunded, name, false).await;
+    }
+    app.finish().await;
+}
+
+/// H: D6
+#[tokio::test]
+async fn stripes_word_holds_over_a_refusal_that_turns_out_to_be_none() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let sale = Sale::of(&app, &shop, "one").await;
+    let lost = Fault::after_effect("POST /v1/refunds", Trouble::Status(402));
+    app.stripe.inject(lost);
+    let refused = sale.ask_refund(json!({})).await;
+    refused.expect_problem(409, "payment-refused");
+    sale.holds(0, "paid", true).await;
+    app.settle().await;
+    sale.holds(4900, "refunded", false).await;
+    let list = sale.admin.get(&sale.refunds()).await.expect(200);
+    assert_eq!(list["data"].as_array().unwrap().len(), 1);
+    assert_eq!(list["data"][0]["status"], "succeeded");
+    assert_eq!(list["data"][0]["failureReason"], Value::Null);
     app.finish().await;
 }
 
@@ -441,9 +527,7 @@ async fn a_dashboard_refund_that_meets_an_unsent_intent_waits_until_stripe_has_d
     let told = app.hold_events();
     let told = of_types(&told, &["refund.created"]);
     app.stripe_event(told[0]).await.expect(200);
-    lectern::jobs::worker::handle_due_events(&app.state)
-        .await
-        .unwrap();
+    worker::handle_due_events(&app.state).await.unwrap();
     let waiting =
         "webhook_events WHERE status = 'received' AND last_error = 'conflict' AND due_at > now()";
     assert_eq!(app.count(waiting), 1);
@@ -473,9 +557,7 @@ async fn an_event_that_overtakes_our_own_record_finds_its_intent() {
     app.stripe_event(of_types(&told, &["refund.created"])[0])
         .await
         .expect(200);
-    lectern::jobs::worker::handle_due_events(&app.state)
-        .await
-        .unwrap();
+    worker::handle_due_events(&app.state).await.unwrap();
     let path = format!("/v1/admin/refunds/{}", id(&refund));
     let now = sale.admin.get(&path).await.expect(200);
     assert_eq!(now["status"], "succeeded");

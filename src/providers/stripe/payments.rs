@@ -19,6 +19,8 @@ pub struct Payment {
     pub receipt_url: Option<String>,
     /// ISO 3166-1 alpha-2.
     pub card_country: Option<String>,
+    /// Whether any of it was given back or disputed.
+    pub is_touched: bool,
 }
 
 /// Where the money of a payment is.
@@ -73,6 +75,7 @@ impl Stripe {
             .and_then(stripe_types::Expandable::into_object);
         Ok(charge.map_or_else(Payment::default, |charge| Payment {
             receipt_url: charge.receipt_url,
+            is_touched: charge.disputed || charge.amount_refunded > 0,
             card_country: charge
                 .payment_method_details
                 .and_then(|details| details.card)

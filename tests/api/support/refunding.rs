@@ -1,5 +1,7 @@
 //! Steps of a refund and of a dispute, and what Stripe knows of them.
 
+use std::time::{Duration, Instant};
+
 use diesel::prelude::*;
 use lectern::schema::purchases;
 use reqwest::Method;
@@ -129,6 +131,17 @@ pub fn thin_event(kind: &str, object_type: &str, id: &str) -> Value {
 }
 
 impl TestApp {
+    /// Lets other work go on until so many transactions wait for a lock of somebody else's.
+    pub async fn waits_for_locks(&self, transactions: i64) {
+        let waiting =
+            "pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()";
+        let deadline = Instant::now() + Duration::from_secs(4);
+        while self.count(waiting) < transactions {
+            assert!(Instant::now() < deadline, "nobody waits");
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Takes Stripe's waiting events away, so that a test can deliver them as it likes.
     pub fn hold_events(&self) -> Vec<Value> {
         let events = self.stripe.pending_events();
