@@ -110,7 +110,7 @@ fn tags() -> Vec<Tag> {
         ("Admin: products", "What is sold, for the store's owner."),
         (
             "Admin: sales",
-            "Purchases and the store in numbers, for the store's owner.",
+            "Purchases, refunds, disputes and the store in numbers, for the store's owner.",
         ),
         (
             "Admin: people",

@@ -51,6 +51,8 @@ codes! {
         "The cursor was not made by this list with this sort order. Start again without a cursor, and use nextCursor as it came.";
     BadSignature = 400, "bad-signature", "Bad webhook signature",
         "The webhook's signature is missing, wrong or too old. Check that the endpoint's signing secret is the configured one and that the sender's clock is right.";
+    IdempotencyKeyRequired = 400, "idempotency-key-required", "Idempotency key required",
+        "A request that gives money back has to carry an Idempotency-Key header, so that a repetition gives nothing back twice. Make a fresh key for each refund and send the same one when repeating.";
     Unauthenticated = 401, "unauthenticated", "Sign-in required",
         "The request carries no session token, or one that is expired or not from this store's issuer. Get a fresh token from Clerk and send it as 'Authorization: Bearer'.";
     AccountDeleted = 401, "account-deleted", "Account deleted",
@@ -87,8 +89,14 @@ codes! {
         "The person has been given this course by hand already.";
     ReconcileRunning = 409, "reconcile-running", "Reconciling already",
         "Another pass against Stripe and Clerk is under way. Wait for it to end, a few minutes at most.";
+    AlreadyRefunded = 409, "already-refunded", "Already refunded",
+        "All that was paid has gone back, or is on its way.";
+    RefundTooLarge = 409, "refund-too-large", "Refund too large",
+        "More would go back than is left of what was paid; refunds that are on their way count as well.";
+    PurchaseDisputed = 409, "purchase-disputed", "Purchase is disputed",
+        "The buyer's bank has taken the payment back, so it cannot be refunded. Answer the dispute at Stripe; when it is won, the payment can be refunded again.";
     PaymentRefused = 409, "payment-refused", "Payment refused",
-        "Stripe does not open a checkout for this order. Trying again does not help; the store's owner finds the reason in the log.";
+        "Stripe does not open a checkout for this order, or does not make this refund. Trying again does not help; the store's owner finds the reason in the log.";
     Conflict = 409, "conflict", "Conflict",
         "The request contradicts what is stored, often because somebody else changed it at the same moment. Read it again and repeat.";
     PayloadTooLarge = 413, "payload-too-large", "Body too large",

@@ -30,6 +30,10 @@ pub mod sql_types {
     pub struct ProductStatus;
 
     #[derive(diesel::query_builder::QueryId, Debug, Clone, diesel::sql_types::SqlType)]
+    #[diesel(postgres_type(name = "refund_status"))]
+    pub struct RefundStatus;
+
+    #[derive(diesel::query_builder::QueryId, Debug, Clone, diesel::sql_types::SqlType)]
     #[diesel(postgres_type(name = "user_role"))]
     pub struct UserRole;
 
@@ -167,6 +171,23 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// What a buyer's bank does about a payment.
+    disputes (id) {
+        id -> Uuid,
+        purchase_id -> Uuid,
+        stripe_dispute_id -> Text,
+        amount_in_cents -> Int4,
+        currency -> Text,
+        /// In Stripe's words, those included that it may add.
+        status -> Text,
+        reason -> Text,
+        evidence_due_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::*;
     use super::sql_types::JobStatus;
 
@@ -238,7 +259,7 @@ diesel::table! {
         discount_in_cents -> Int4,
         /// What Stripe says was charged, in the smallest unit of the currency.
         price_paid_in_cents -> Int4,
-        /// Kept by the transaction that changes a refund; the constraint forbids more than was paid.
+        /// The sum of the refunds that count, kept by the transaction that changes one; the constraint forbids more than was paid.
         refunded_in_cents -> Int4,
         currency -> Text,
         /// Null for a claimed free product: no Stripe was involved.
@@ -249,10 +270,12 @@ diesel::table! {
         /// When Stripe was last asked for the receipt: its address is good for a while only.
         receipt_checked_at -> Nullable<Timestamptz>,
         card_country -> Nullable<Text>,
-        /// What the owner should look at, such as amount-mismatch or buyer-deleted.
+        /// What the owner should look at, such as amount-mismatch, buyer-deleted or early-fraud-warning.
         flags -> Array<Nullable<Text>>,
-        /// When the whole price had gone back, and with it the access.
+        /// When the whole price had gone back or was on its way, and the access gone with it.
         refunded_at -> Nullable<Timestamptz>,
+        /// Since when a dispute that is open or was lost holds the payment, and with it the access.
+        disputed_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -271,6 +294,34 @@ diesel::table! {
         clerk_users_until -> Nullable<Timestamptz>,
         /// When it was last looked who is gone at Clerk.
         clerk_swept_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::sql_types::RefundStatus;
+
+    /// Money that went back, or shall: an admin's intent, committed before Stripe hears of it, or what was done in Stripe's dashboard. Never deleted.
+    refunds (id) {
+        id -> Uuid,
+        purchase_id -> Uuid,
+        amount_in_cents -> Int4,
+        currency -> Text,
+        /// A pending or succeeded one counts against what was paid; a failed or canceled one gives the amount back.
+        status -> RefundStatus,
+        /// Takes the purchase's access away although it gives only a part back. Giving all back always does.
+        revoke_access -> Bool,
+        reason -> Nullable<Text>,
+        /// The admin; null when the store itself or Stripe's dashboard made it.
+        requested_by -> Nullable<Uuid>,
+        /// Of the request that made it: a request that comes twice makes one refund.
+        idempotency_key -> Nullable<Text>,
+        /// Null while Stripe has not heard of it, and for ever when no payment is to be given back.
+        stripe_refund_id -> Nullable<Text>,
+        /// In Stripe's words.
+        failure_reason -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -352,10 +403,13 @@ diesel::joinable!(checkouts -> users (user_id));
 diesel::joinable!(course_products -> courses (course_id));
 diesel::joinable!(course_products -> products (product_id));
 diesel::joinable!(course_sections -> courses (course_id));
+diesel::joinable!(disputes -> purchases (purchase_id));
 diesel::joinable!(lessons -> course_sections (section_id));
 diesel::joinable!(purchases -> checkouts (checkout_id));
 diesel::joinable!(purchases -> products (product_id));
 diesel::joinable!(purchases -> users (user_id));
+diesel::joinable!(refunds -> purchases (purchase_id));
+diesel::joinable!(refunds -> users (requested_by));
 diesel::joinable!(user_course_access -> courses (course_id));
 diesel::joinable!(user_course_access -> users (user_id));
 diesel::joinable!(user_lesson_complete -> lessons (lesson_id));
@@ -369,11 +423,13 @@ diesel::allow_tables_to_appear_in_same_query!(
     course_products,
     course_sections,
     courses,
+    disputes,
     jobs,
     lessons,
     products,
     purchases,
     reconciler,
+    refunds,
     user_course_access,
     user_lesson_complete,
     users,

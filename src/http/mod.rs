@@ -1,6 +1,7 @@
 //! What every handler shares: bodies, queries, pages, problems, request ids.
 
 pub mod country;
+pub mod idempotency_key;
 pub mod json;
 pub mod methods;
 pub mod page;

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::app::AppState;
-use crate::commerce::{close, payment, people};
+use crate::commerce::{close, payment, people, refund};
 use crate::problem::Problem;
+use crate::providers::stripe::PaymentObject;
 use crate::repositories::job;
 
 /// A call to the outside world. Each may be made more than once and has its effect once.
@@ -28,6 +29,12 @@ pub enum Job {
     WriteBackUser { user_id: Uuid },
     /// Deletes a person at Clerk, and then here.
     DeleteAtClerk { user_id: Uuid },
+    /// Makes a refund at Stripe whose intent is committed.
+    SendRefund { refund_id: Uuid },
+    /// Asks Stripe for all refunds and disputes of a payment.
+    ConvergePayment { payment_intent_id: String },
+    /// The same for the payment of an object that an event named without saying enough of it.
+    FollowEvent { object: PaymentObject, id: String },
 }
 
 /// Writes a job in the transaction that needs it; a worker makes the call after the commit.
@@ -53,5 +60,10 @@ async fn perform(state: &AppState, job: Job) -> Result<(), Problem> {
         Job::RefreshPayment { purchase_id } => payment::refresh(state, purchase_id).await,
         Job::WriteBackUser { user_id } => people::write_back(state, user_id).await,
         Job::DeleteAtClerk { user_id } => people::delete_at_clerk(state, user_id).await,
+        Job::SendRefund { refund_id } => refund::send(state, refund_id).await,
+        Job::ConvergePayment { payment_intent_id } => {
+            payment::converge(state, &payment_intent_id).await
+        }
+        Job::FollowEvent { object, id } => payment::follow(state, object, &id).await,
     }
 }

@@ -1,8 +1,9 @@
 //! `webhook_events`: the inbox.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::dsl::{case_when, exists, now};
+use diesel::dsl::{case_when, exists, now, sql};
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Nullable, Text};
 use uuid::Uuid;
 
 use crate::domain::enums::{WebhookEventStatus, WebhookProvider};
@@ -97,6 +98,25 @@ pub fn lock_received(conn: &mut PgConnection, id: Uuid) -> QueryResult<Option<We
         .for_no_key_update()
         .first(conn)
         .optional()
+}
+
+/// Locks the events about a payment that were ignored because it was not booked, in the order in which they came. One
+/// that somebody else works on is left to them.
+pub fn lock_ignored_of_payment(
+    conn: &mut PgConnection,
+    payment_intent_id: &str,
+) -> QueryResult<Vec<WebhookEventRow>> {
+    // As in webhook_events_payment_intent_idx.
+    let payment_intent = sql::<Nullable<Text>>(
+        "coalesce(payload #>> '{data,object,payment_intent,id}', payload #>> '{data,object,payment_intent}')",
+    );
+    WebhookEventRow::query()
+        .filter(sql::<Bool>("provider = 'stripe' AND status = 'ignored'"))
+        .filter(payment_intent.eq(payment_intent_id))
+        .order((webhook_events::created_at, webhook_events::id))
+        .for_no_key_update()
+        .skip_locked()
+        .load(conn)
 }
 
 /// Marks an event as handled, in the transaction of its effect. `note` says why one was ignored. What Clerk told of a

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value};
 
 use super::stripe::id_of;
-use crate::providers::stripe::CHECKOUT_ID;
+use crate::providers::stripe::{CHECKOUT_ID, REFUND_ID};
 
 const OF_EVENT: [&str; 8] = [
     "id",
@@ -32,7 +32,7 @@ const OF_OBJECT: [&str; 12] = [
 ];
 /// Other objects, of which the id is enough.
 const REFERENCES: [&str; 2] = ["payment_intent", "charge"];
-const OF_METADATA: [&str; 1] = [CHECKOUT_ID];
+const OF_METADATA: [&str; 2] = [CHECKOUT_ID, REFUND_ID];
 
 /// The event without the rest.
 pub fn of_event(event: &Value) -> Value {

@@ -7,7 +7,7 @@ use diesel::PgConnection;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Outcome;
+use super::{Outcome, money};
 use crate::commerce::fulfil;
 use crate::domain::money::Currency;
 use crate::jobs::{self, Job};
@@ -60,7 +60,11 @@ pub fn apply(
     } else {
         payload.pointer("/data/object")
     };
-    match (kind.strip_prefix("v1.").unwrap_or(kind), object) {
+    let kind = kind.strip_prefix("v1.").unwrap_or(kind);
+    if let (Some(subject), Some(object)) = (money::subject(kind), object) {
+        return money::apply(conn, subject, object);
+    }
+    match (kind, object) {
         (
             kind @ ("checkout.session.completed"
             | "checkout.session.async_payment_succeeded"

@@ -73,7 +73,7 @@ pub struct Grant {
     pub granted_at: Timestamp,
     #[schema(required = true)]
     pub ended_at: Option<Timestamp>,
-    /// Such as `revoked` or `refunded`.
+    /// `refund`, `dispute` or `revoked`.
     #[schema(required = true)]
     pub ended_because: Option<String>,
 }

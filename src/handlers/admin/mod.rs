@@ -5,10 +5,12 @@ pub mod audit_log;
 pub mod country_discount;
 pub mod course;
 pub mod course_section;
+pub mod dispute;
 pub mod lesson;
 pub mod product;
 pub mod purchase;
 pub mod reconciler;
+pub mod refund;
 pub mod statistics;
 pub mod user;
 

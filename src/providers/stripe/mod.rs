@@ -1,6 +1,9 @@
 //! Stripe: async-stripe's typed requests and answers, in the store's own words. No Stripe type leaves this folder.
 
+mod disputes;
 mod events;
+mod payments;
+mod refunds;
 mod transport;
 
 use std::collections::HashMap;
@@ -22,6 +25,9 @@ use stripe_shared::{
 };
 use uuid::Uuid;
 
+pub use self::disputes::{Dispute, due_at};
+pub use self::payments::{Payment, PaymentObject, PaymentState};
+pub use self::refunds::{NewRefund, REFUND_ID, Refund, bounded, refund_status};
 pub use self::transport::StripeError;
 use crate::config::StripeConfig;
 use crate::domain::enums::CheckoutUiMode;
@@ -30,6 +36,9 @@ use crate::problem::{Code, Problem};
 
 /// The key of the metadata under which a session and its payment carry our checkout's id.
 pub const CHECKOUT_ID: &str = "checkoutId";
+
+/// The longest page that Stripe's lists have.
+const PAGE: i64 = 100;
 
 /// A client of Stripe's API. Cheap to clone.
 #[derive(Clone)]
@@ -106,14 +115,6 @@ impl SessionState {
             _ => Self::Open,
         }
     }
-}
-
-/// What is worth keeping of a payment.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Payment {
-    pub receipt_url: Option<String>,
-    /// ISO 3166-1 alpha-2.
-    pub card_country: Option<String>,
 }
 
 impl From<StripeError> for Problem {
@@ -215,32 +216,6 @@ impl Stripe {
         self.post(&ExpireCheckoutSession::new(id), &format!("expire-{id}"))
             .await
             .map(CheckoutSession::from)
-    }
-
-    /// Reads the receipt and the card's country of a payment.
-    ///
-    /// # Errors
-    /// As [`StripeError`] says.
-    pub async fn retrieve_payment(&self, payment_intent_id: &str) -> Result<Payment, StripeError> {
-        let expand = vec!["latest_charge".to_owned()];
-        let intent = RetrievePaymentIntent::new(payment_intent_id)
-            .expand(expand)
-            .customize()
-            .send(self)
-            .await?;
-        let charge = intent
-            .latest_charge
-            .and_then(stripe_types::Expandable::into_object);
-        Ok(charge.map_or_else(Payment::default, |charge| Payment {
-            receipt_url: charge.receipt_url,
-            card_country: charge
-                .payment_method_details
-                .and_then(|details| details.card)
-                .and_then(|card| card.country)
-                .filter(|country| {
-                    country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase())
-                }),
-        }))
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a request costs the database: statements, counted, whatever the number of rows.
 
 use reqwest::Method;
+use serde_json::json;
 
+use crate::support::refunding::Sale;
 use crate::support::shop::lesson;
 use crate::support::{Client, Shop, TestApp};
 
@@ -24,14 +26,16 @@ async fn requests_send_few_statements_however_many_rows_there_are() {
     let app = TestApp::start_with(&[("DATABASE_POOL_SIZE", "1")]).await;
     let shop = Shop::open(&app).await;
     let (anon, admin, learner) = (app.anon(), app.admin(), app.learner("one"));
-    shop.buy(&app, &learner).await;
+    let sale = Sale::of(&app, &shop, "one").await;
+    sale.refund(json!({ "amountInCents": 1 })).await;
+    let refunds = sale.refunds();
     let (product, course) = (
         format!("/v1/products/{}", shop.product),
         format!("/v1/courses/{}", shop.course),
     );
     let completion = format!("/v1/me/lessons/{}/completion", shop.welcome);
     let watch = shop.lesson_path(&shop.first_steps);
-    let rows: [(&Client, &str, &str, u64); 14] = [
+    let rows: [(&Client, &str, &str, u64); 18] = [
         (&anon, "GET", "/v1/products", 1),
         (&anon, "GET", "/v1/products?q=web&sort=name", 1),
         (&anon, "GET", &product, 2),
@@ -43,7 +47,11 @@ async fn requests_send_few_statements_however_many_rows_there_are() {
         (&learner, "DELETE", &completion, 2),
         (&admin, "GET", "/v1/admin/courses", 2),
         (&admin, "GET", "/v1/admin/products", 2),
+        (&learner, "GET", "/v1/me/purchases", 2),
         (&admin, "GET", "/v1/admin/purchases", 2),
+        (&admin, "GET", &refunds, 2),
+        (&admin, "GET", "/v1/admin/refunds", 2),
+        (&admin, "GET", "/v1/admin/disputes", 2),
         (&admin, "GET", "/v1/admin/users", 2),
         (&admin, "GET", "/v1/admin/audit-log", 2),
     ];
@@ -58,6 +66,8 @@ async fn requests_send_few_statements_however_many_rows_there_are() {
     }
     for name in ["a", "b", "c", "d", "e", "f", "g", "h"] {
         lesson(&admin, &shop.practice, name, "public").await;
+        sale.refund(json!({ "amountInCents": 1 })).await;
+        app.settle().await;
     }
     for ((client, method, path, _), sent) in rows.into_iter().zip(few) {
         assert_eq!(

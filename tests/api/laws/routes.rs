@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{document, operations};
+use crate::support::refunding::Sale;
 use crate::support::shop::{self, course, lesson, product, section};
 use crate::support::{Client, Shop, TestApp};
 
@@ -33,6 +34,8 @@ struct World {
     /// Somebody else's.
     checkout: String,
     purchase: String,
+    refund: String,
+    dispute: String,
     user: String,
     grant: String,
 }
@@ -52,6 +55,10 @@ impl World {
         let another = app.learner("another");
         let checkout = shop.buy(app, &another).await;
         let user = shop::id(&another.get("/v1/me").await.expect(200));
+        let sale = Sale::of(app, &shop, "refunded").await;
+        let refund = sale.refund(json!({ "amountInCents": 1 })).await;
+        app.stripe.open_dispute(&sale.charge).unwrap();
+        app.settle().await;
         let path = format!("/v1/admin/users/{user}/grants");
         let grant = admin
             .post(&path, json!({ "courseId": shop.course }))
@@ -65,6 +72,8 @@ impl World {
             checkout: shop::id(&checkout),
             private_product,
             deleted_product,
+            refund: shop::id(&refund),
+            dispute: shop::id(&sale.dispute().await),
             spare_course,
             spare_section,
             grant: shop::id(&grant),
@@ -226,6 +235,20 @@ impl World {
             ),
             get("/v1/admin/purchases".into(), OWNER),
             get(format!("/v1/admin/purchases/{}", self.purchase), OWNER),
+            (
+                "POST",
+                format!("/v1/admin/purchases/{}/refunds", self.purchase),
+                json!({}),
+                CREATES,
+            ),
+            get(
+                format!("/v1/admin/purchases/{}/refunds", self.purchase),
+                OWNER,
+            ),
+            get("/v1/admin/refunds".into(), OWNER),
+            get(format!("/v1/admin/refunds/{}", self.refund), OWNER),
+            get("/v1/admin/disputes".into(), OWNER),
+            get(format!("/v1/admin/disputes/{}", self.dispute), OWNER),
             get("/v1/admin/stats".into(), OWNER),
             get("/v1/admin/users".into(), OWNER),
             get(user.clone(), OWNER),
@@ -296,6 +319,11 @@ fn code(path: &str, status: u16) -> Option<&'static str> {
 
 async fn ask(client: &Client, method: &str, path: &str, body: &Value) -> crate::support::Reply {
     let request = client.request(Method::from_bytes(method.as_bytes()).unwrap(), path);
+    let request = if path.ends_with("/refunds") {
+        request.header("idempotency-key", "law")
+    } else {
+        request
+    };
     client
         .send(if body.is_null() {
             request

@@ -50,6 +50,32 @@ fn local_clerk(issuer: &str, webhook_url: &str, key_file: Option<PathBuf>) -> Lo
     .unwrap()
 }
 
+/// What has to be true of money and access after each test: rows that break a rule, and the rule.
+const MONEY_RULES: [(&str, &str); 4] = [
+    (
+        "purchases WHERE refunded_in_cents > price_paid_in_cents",
+        "more refunded than paid",
+    ),
+    (
+        "purchases p WHERE refunded_in_cents <> (SELECT coalesce(sum(amount_in_cents), 0) FROM refunds
+         WHERE purchase_id = p.id AND status IN ('pending', 'succeeded'))",
+        "a purchase and its refunds differ",
+    ),
+    (
+        "access_grants g JOIN purchases p ON p.id = g.purchase_id WHERE g.ended_at IS NULL
+         AND (p.refunded_at IS NOT NULL OR p.disputed_at IS NOT NULL OR EXISTS (SELECT FROM refunds
+         WHERE purchase_id = p.id AND revoke_access AND status IN ('pending', 'succeeded')))",
+        "a purchase gives access that it has lost",
+    ),
+    (
+        "access_grants g JOIN purchases p ON p.id = g.purchase_id JOIN users u ON u.id = p.user_id
+         WHERE g.ended_because IN ('refund', 'dispute') AND u.deleted_at IS NULL
+         AND p.refunded_at IS NULL AND p.disputed_at IS NULL AND NOT EXISTS (SELECT FROM refunds
+         WHERE purchase_id = p.id AND revoke_access AND status IN ('pending', 'succeeded'))",
+        "a purchase does not give the access that it has back",
+    ),
+];
+
 /// A running store. Work behind the answers (events, jobs) is done when a test says so, never by itself.
 pub struct TestApp {
     pub url: String,
@@ -296,11 +322,9 @@ impl TestApp {
             0,
             "user_course_access is not the live grants"
         );
-        assert_eq!(
-            self.count("purchases WHERE refunded_in_cents > price_paid_in_cents"),
-            0,
-            "more refunded than paid"
-        );
+        for (offenders, what) in MONEY_RULES {
+            assert_eq!(self.count(offenders), 0, "{what}");
+        }
         let unkeyed =
             |request: &Recorded| request.method == "POST" && request.idempotency_key.is_none();
         assert!(

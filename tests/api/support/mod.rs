@@ -6,6 +6,7 @@ mod client;
 pub mod cluster;
 pub mod instance;
 pub mod lists;
+pub mod refunding;
 pub mod shop;
 
 pub use app::TestApp;
