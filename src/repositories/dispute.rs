@@ -6,10 +6,13 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
-use crate::schema::disputes;
+use crate::schema::{disputes, purchases};
 
 /// While a dispute has one of these statuses, the payment is with the buyer's bank.
 const HOLDING: [&str; 3] = ["needs_response", "under_review", "lost"];
+
+/// With one of these, nothing more is to come.
+const OVER: [&str; 4] = ["warning_closed", "won", "lost", "prevented"];
 
 /// A dispute.
 #[derive(Debug, Clone, HasQuery)]
@@ -70,6 +73,28 @@ pub fn is_holding(conn: &mut PgConnection, purchase_id: Uuid) -> QueryResult<boo
             .and(disputes::status.eq_any(HOLDING)),
     );
     diesel::select(exists(holding)).get_result(conn)
+}
+
+/// The payments of disputes that are not over.
+pub fn payments_open(conn: &mut PgConnection) -> QueryResult<Vec<Option<String>>> {
+    disputes::table
+        .inner_join(purchases::table)
+        .filter(disputes::status.ne_all(OVER))
+        .select(purchases::stripe_payment_intent_id)
+        .load(conn)
+}
+
+/// Where the disputes of a payment stand, in one order.
+pub fn states_of_payment(
+    conn: &mut PgConnection,
+    payment_intent_id: &str,
+) -> QueryResult<Vec<(Uuid, String)>> {
+    disputes::table
+        .inner_join(purchases::table)
+        .filter(purchases::stripe_payment_intent_id.eq(payment_intent_id))
+        .order(disputes::id)
+        .select((disputes::id, disputes::status))
+        .load(conn)
 }
 
 /// Any dispute.

@@ -134,6 +134,28 @@ pub fn counted(conn: &mut PgConnection, purchase_id: Uuid) -> QueryResult<Vec<(i
         .load(conn)
 }
 
+/// The payments of refunds that are on their way.
+pub fn payments_pending(conn: &mut PgConnection) -> QueryResult<Vec<(Uuid, Option<String>)>> {
+    refunds::table
+        .inner_join(purchases::table)
+        .filter(refunds::status.eq(RefundStatus::Pending))
+        .select((refunds::id, purchases::stripe_payment_intent_id))
+        .load(conn)
+}
+
+/// Where the refunds of a payment stand, in one order.
+pub fn states_of_payment(
+    conn: &mut PgConnection,
+    payment_intent_id: &str,
+) -> QueryResult<Vec<(Uuid, RefundStatus, Option<String>)>> {
+    refunds::table
+        .inner_join(purchases::table)
+        .filter(purchases::stripe_payment_intent_id.eq(payment_intent_id))
+        .order(refunds::id)
+        .select((refunds::id, refunds::status, refunds::stripe_refund_id))
+        .load(conn)
+}
+
 /// Which refunds; `None` leaves a side open.
 #[derive(Debug, Clone, Default)]
 pub struct RefundFilter {

@@ -16,11 +16,21 @@ use crate::providers::stripe::{CHECKOUT_ID, CheckoutSession, SessionState};
 use crate::repositories::checkout;
 
 /// The events that have an effect.
-pub const EVENT_TYPES: [&str; 4] = [
+pub const EVENT_TYPES: [&str; 14] = [
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",
     "checkout.session.async_payment_failed",
     "checkout.session.expired",
+    "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+    "radar.early_fraud_warning.created",
 ];
 
 /// The fields of a checkout session that matter, all of them optional but the id.
@@ -134,7 +144,7 @@ impl Session {
 }
 
 /// The id of something that may be expanded.
-pub(super) fn id_of(expandable: &Value) -> Option<String> {
+pub fn id_of(expandable: &Value) -> Option<String> {
     expandable
         .as_str()
         .or_else(|| expandable.get("id")?.as_str())

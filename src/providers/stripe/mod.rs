@@ -26,6 +26,7 @@ use stripe_shared::{
 use uuid::Uuid;
 
 pub use self::disputes::{Dispute, due_at};
+pub use self::events::Listed;
 pub use self::payments::{Payment, PaymentObject, PaymentState};
 pub use self::refunds::{NewRefund, REFUND_ID, Refund, bounded, refund_status};
 pub use self::transport::StripeError;

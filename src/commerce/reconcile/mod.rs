@@ -1,25 +1,21 @@
 //! Repair: what webhooks missed is found at the providers and taken over by the same functions that a webhook calls.
 //! A pass changes nothing where nothing was missed.
 
+mod stripe;
+
 use std::fmt;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::join_all;
+use chrono::{TimeDelta, Utc};
 use serde::Serialize;
 use tokio::sync::watch;
 use utoipa::ToSchema;
 
-use super::checkout::create_at_stripe;
-use super::people::Extent;
-use super::{close, people};
+use super::people::{self, Extent};
 use crate::app::AppState;
 use crate::jobs::worker;
 use crate::problem::{Code, Problem};
-use crate::repositories::checkout::{self, CheckoutRow};
-use crate::repositories::reconciler::{self, Progress, Turn};
-use crate::repositories::webhook_event;
-use crate::webhooks::{receive, stripe};
+use crate::repositories::reconciler::{self, Progress};
 
 /// How often a pass begins by itself.
 const INTERVAL: TimeDelta = TimeDelta::minutes(10);
@@ -29,16 +25,6 @@ const LEASE: TimeDelta = TimeDelta::minutes(10);
 const SWEEP_INTERVAL: TimeDelta = TimeDelta::days(1);
 /// How often an instance looks whether a pass is due.
 const LOOK: Duration = Duration::from_secs(60);
-/// What is younger is left to its webhook, and to whoever is at work on it.
-const SETTLING: TimeDelta = TimeDelta::minutes(2);
-/// How long Stripe keeps events. <https://docs.stripe.com/api/events>
-const EVENTS_KEPT: TimeDelta = TimeDelta::days(30);
-/// Events are listed a little later than their time says.
-const OVERLAP: TimeDelta = TimeDelta::minutes(5);
-/// How many calls to Stripe are under way at once.
-const AT_ONCE: usize = 8;
-/// How many rows are read at once.
-const PAGE: i64 = 100;
 
 /// What a pass brought home. A second one right after it has nothing to mend.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
@@ -46,6 +32,10 @@ const PAGE: i64 = 100;
 pub struct Report {
     /// Checkouts whose status had moved.
     pub checkouts: u32,
+    /// Refunds that were new or had moved.
+    pub refunds: u32,
+    /// Disputes that were new or had moved.
+    pub disputes: u32,
     /// People who had appeared, changed or gone at Clerk.
     pub users: u32,
     /// Stripe's events that no webhook had brought.
@@ -75,13 +65,16 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             checkouts,
+            refunds,
+            disputes,
             users,
             events,
             ..
         } = self;
         write!(
             f,
-            "mended: {checkouts} checkouts, {users} users; fetched: {events} events"
+            "mended: {checkouts} checkouts, {refunds} refunds, {disputes} disputes, {users} users; \
+             fetched: {events} events"
         )
     }
 }
@@ -109,7 +102,7 @@ pub async fn run(state: &AppState, occasion: Occasion) -> Result<Option<Report>,
     let Some(turn) = turn else { return Ok(None) };
     let mut report = Report::default();
     let mut progress = Progress::until(began_at + INTERVAL);
-    if is_answered(ask_stripe(state, &turn, occasion, &mut report).await)? {
+    if is_answered(stripe::ask(state, &turn, occasion, &mut report).await)? {
         progress.stripe_events_until = Some(began_at);
     } else {
         report.unreachable.push(Provider::Stripe);
@@ -153,24 +146,6 @@ fn is_answered(asked: Result<(), Problem>) -> Result<bool, Problem> {
     }
 }
 
-async fn ask_stripe(
-    state: &AppState,
-    turn: &Turn,
-    occasion: Occasion,
-    report: &mut Report,
-) -> Result<(), Problem> {
-    let now = Utc::now();
-    let settled_before = match occasion {
-        Occasion::Schedule => now - SETTLING,
-        Occasion::Demand => now,
-    };
-    let events_since = turn
-        .stripe_events_until
-        .map_or(now - EVENTS_KEPT, |until| until - OVERLAP);
-    checkouts(state, settled_before, report).await?;
-    events(state, events_since, report).await
-}
-
 /// Makes passes as they become due, until told to stop.
 pub async fn keep(state: &AppState, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow() {
@@ -180,75 +155,6 @@ pub async fn keep(state: &AppState, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             _ = stop.changed() => {}
-        }
-    }
-}
-
-/// Asks Stripe about every checkout that may still come to something.
-async fn checkouts(
-    state: &AppState,
-    before: DateTime<Utc>,
-    report: &mut Report,
-) -> Result<(), Problem> {
-    let mut after = None;
-    loop {
-        let page = state
-            .db
-            .read(move |conn| Ok(checkout::unsettled(conn, before, after, PAGE)?))
-            .await?;
-        let Some(last) = page.last() else {
-            return Ok(());
-        };
-        after = Some((last.created_at, last.id));
-        for some in page.chunks(AT_ONCE) {
-            for moved in join_all(some.iter().map(|row| follow(state, row))).await {
-                report.checkouts += u32::from(moved?);
-            }
-        }
-    }
-}
-
-/// Brings one checkout to where its session stands. Returns whether it moved.
-async fn follow(state: &AppState, row: &CheckoutRow) -> Result<bool, Problem> {
-    let followed = match &row.stripe_session_id {
-        Some(session_id) => close::read_session(state, row.id, session_id).await,
-        // Given up in the middle, it is taken up again under the same key.
-        None => create_at_stripe(state, row.id).await.map(|_| true),
-    };
-    match followed {
-        Err(problem) if problem.code() == Code::PaymentRefused => {
-            tracing::error!(checkout_id = %row.id, "Stripe does not know the session of a checkout");
-            Ok(false)
-        }
-        followed => followed,
-    }
-}
-
-/// Puts the events that are missing in the inbox, as if a webhook had brought them.
-async fn events(
-    state: &AppState,
-    since: DateTime<Utc>,
-    report: &mut Report,
-) -> Result<(), Problem> {
-    let mut after: Option<String> = None;
-    loop {
-        let page = state
-            .stripe
-            .list_events(&stripe::EVENT_TYPES, since, after.as_deref())
-            .await?;
-        let events: Vec<_> = page
-            .events
-            .into_iter()
-            .filter_map(receive::listed_stripe_event)
-            .collect();
-        let missed = state
-            .db
-            .read(move |conn| Ok(webhook_event::store_missing(conn, &events)?))
-            .await?;
-        report.events += u32::try_from(missed).unwrap_or(u32::MAX);
-        after = page.next;
-        if after.is_none() {
-            return Ok(());
         }
     }
 }
