@@ -85,6 +85,8 @@ codes! {
         "The store would be without an admin. Make somebody else an admin first.";
     AlreadyGranted = 409, "already-granted", "Already granted",
         "The person has been given this course by hand already.";
+    PayloadGone = 409, "payload-gone", "Payload is gone",
+        "What the event said is not kept any more, so it cannot be worked on again. Have its provider send it once more, or read the object there.";
     PaymentRefused = 409, "payment-refused", "Payment refused",
         "Stripe does not open a checkout for this order. Trying again does not help; the store's owner finds the reason in the log.";
     Conflict = 409, "conflict", "Conflict",

@@ -6,6 +6,7 @@ pub mod country_discount;
 pub mod course;
 pub mod health;
 pub mod lesson;
+pub mod metrics;
 pub mod problem;
 pub mod product;
 pub mod purchase;

@@ -1,6 +1,7 @@
 //! Receiving what Stripe and Clerk send: proof of origin first, then everything else.
 
 pub mod clerk;
+pub mod origin;
 pub mod receive;
 pub mod signature;
 pub mod stripe;

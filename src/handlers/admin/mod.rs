@@ -10,6 +10,7 @@ pub mod product;
 pub mod purchase;
 pub mod statistics;
 pub mod user;
+pub mod webhook_event;
 
 use garde::Validate;
 use serde::Deserialize;
