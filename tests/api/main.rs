@@ -24,6 +24,8 @@ mod course_section;
 mod fulfilment;
 mod laws;
 mod lesson;
+mod listener;
+mod metrics;
 mod order;
 mod people;
 mod product;
