@@ -1,5 +1,6 @@
 //! The state that handlers share, and the one assembly of routes and middleware for production and tests alike.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::http::request_id::{self, RequestSpan, X_REQUEST_ID};
 use crate::http::{methods, problems};
+use crate::listener::{Hearing, Listener, Notice};
+use crate::metrics::{self, Metrics};
 use crate::openapi::{self, PathTable};
 use crate::problem::{Code, Problem};
 use crate::providers::clerk::Clerk;
@@ -40,6 +43,9 @@ pub struct Inner {
     pub stripe: Stripe,
     /// `None` without a key for Clerk's API.
     pub clerk: Option<Clerk>,
+    pub metrics: Metrics,
+    /// Whether the commits of other instances are heard.
+    pub hearing: Hearing,
     /// Rung when an event was committed, so that the worker need not wait for its next look.
     pub inbox_waiting: Notify,
     /// Rung when a job was committed.
@@ -56,6 +62,11 @@ impl std::ops::Deref for AppState {
         &self.0
     }
 }
+
+/// The channels of the triggers in the migrations.
+const INBOX: &str = "lectern_inbox";
+const OUTBOX: &str = "lectern_outbox";
+const CHECKOUT: &str = "lectern_checkout";
 
 /// How long a call out may take in all.
 const OUTBOUND_TIMEOUT: Duration = Duration::from_secs(15);
@@ -85,17 +96,54 @@ impl AppState {
             require_azp: false,
             key_timings: KeyTimings::default(),
         };
+        let metrics = Metrics::new(config.database_pool_size);
         Ok(Self(Arc::new(Inner {
             db: Db::new(&config.database_url, config.database_pool_size),
             verifier: Verifier::new(verifier, http.clone()),
             clerk: Clerk::new(&config.clerk, http.clone()),
-            stripe: Stripe::new(&config.stripe, http),
+            stripe: Stripe::new(&config.stripe, http, metrics.provider_calls.clone()),
+            metrics,
+            hearing: Hearing::default(),
             inbox_waiting: Notify::new(),
             outbox_waiting: Notify::new(),
             checkout_changed: Notify::new(),
             checkout_locks: (0..64).map(|_| Mutex::new(())).collect(),
             config,
         })))
+    }
+
+    /// Passes on what other instances, and this one, commit, until the listener is dropped.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn listen(&self) -> io::Result<Listener> {
+        let state = self.clone();
+        let hear = move |notice: Notice<'_>| match notice {
+            Notice::Heard { channel: INBOX, .. } => state.inbox_waiting.notify_one(),
+            Notice::Heard {
+                channel: OUTBOX, ..
+            } => state.outbox_waiting.notify_one(),
+            Notice::Heard { .. } => state.checkout_changed.notify_waiters(),
+            // What came in between was missed.
+            Notice::Began => state.ring(),
+            Notice::Lost => {}
+        };
+        let url = self.config.database_url.clone();
+        Listener::start(url, self.hearing.clone(), &[INBOX, OUTBOX, CHECKOUT], hear)
+    }
+
+    /// Calls everybody who waits for a commit of this instance. The listener does so by itself, for what has really
+    /// changed; without one they would wait for their next look.
+    pub fn ring_if_deaf(&self) {
+        if !self.hearing.is_current() {
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        self.inbox_waiting.notify_one();
+        self.outbox_waiting.notify_one();
+        self.checkout_changed.notify_waiters();
     }
 
     /// The lock under which this instance talks to Stripe about a checkout. Other instances are held back by
@@ -151,6 +199,7 @@ pub fn app(
         .wrap(from_fn(problems::render))
         .wrap(Compress::default())
         .wrap(TracingLogger::<RequestSpan>::new())
+        .wrap(from_fn(metrics::observe))
         .wrap(from_fn(request_id::assign))
 }
 

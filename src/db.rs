@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use diesel::connection::{InstrumentationEvent, SimpleConnection};
@@ -39,6 +39,8 @@ pub struct Db {
     pool: Pool<ConnectionManager<PgConnection>>,
     permits: Arc<Semaphore>,
     statements: Arc<AtomicU64>,
+    size: u32,
+    awaited: Arc<AtomicU32>,
 }
 
 impl Db {
@@ -59,12 +61,21 @@ impl Db {
             pool,
             permits: Arc::new(Semaphore::new(size as usize)),
             statements,
+            size,
+            awaited: Arc::default(),
         }
     }
 
     /// How many statements were sent so far, those that begin and end transactions included.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
+    }
+
+    /// How many connections are in use, and how many requests wait for one.
+    pub fn load(&self) -> (f64, f64) {
+        let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX);
+        let in_use = self.size.saturating_sub(free);
+        (in_use.into(), self.awaited.load(Ordering::Relaxed).into())
     }
 
     /// Runs statements that need no transaction: a single one, or reads that may differ by a moment.
@@ -76,8 +87,10 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
     {
-        let permit = timeout(PERMIT_WAIT, Arc::clone(&self.permits).acquire_owned())
-            .await
+        let waiting = Waiting::new(&self.awaited);
+        let permit = timeout(PERMIT_WAIT, Arc::clone(&self.permits).acquire_owned()).await;
+        drop(waiting);
+        let permit = permit
             .map_err(|_| database_unavailable(&"every connection is in use"))?
             .map_err(Problem::internal)?;
         let pool = self.pool.clone();
@@ -128,6 +141,22 @@ impl Db {
             work(conn)
         })
         .await
+    }
+}
+
+/// One more that waits, until it is dropped: a caller may give up at any time.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

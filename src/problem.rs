@@ -95,6 +95,8 @@ codes! {
         "More would go back than is left of what was paid; refunds that are on their way count as well.";
     PurchaseDisputed = 409, "purchase-disputed", "Purchase is disputed",
         "The buyer's bank has taken the payment back, so it cannot be refunded. Answer the dispute at Stripe; when it is won, the payment can be refunded again.";
+    PayloadGone = 409, "payload-gone", "Payload is gone",
+        "What the event said is not kept any more, so it cannot be worked on again. Have its provider send it once more, or read the object there.";
     PaymentRefused = 409, "payment-refused", "Payment refused",
         "Stripe does not open a checkout for this order, or does not make this refund. Trying again does not help; the store's owner finds the reason in the log.";
     Conflict = 409, "conflict", "Conflict",

@@ -3,8 +3,8 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::handlers::{
-    admin, checkout, country_discount, course, export, health, lesson, problem, product, purchase,
-    quote, user, user_course_access, user_lesson_complete,
+    admin, checkout, country_discount, course, export, health, lesson, metrics, problem, product,
+    purchase, quote, user, user_course_access, user_lesson_complete,
 };
 use crate::webhooks::receive;
 
@@ -75,11 +75,15 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(admin::access_grant::delete)
         .service(admin::audit_log::list)
         .service(admin::reconciler::run)
+        .service(admin::webhook_event::list)
+        .service(admin::webhook_event::show)
+        .service(admin::webhook_event::replay)
         // Machines
         .service(receive::stripe)
         .service(receive::clerk)
         .service(health::healthz)
         .service(health::readyz)
+        .service(metrics::show)
         .service(problem::list)
         .service(problem::show);
 }

@@ -395,6 +395,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::sql_types::WebhookProvider;
+
+    /// Whose events are ours: the account that the first verified event named, under the issuer that was configured then. What names another one is ignored.
+    webhook_sources (provider, issuer) {
+        provider -> WebhookProvider,
+        issuer -> Text,
+        account -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(access_grants -> courses (course_id));
 diesel::joinable!(access_grants -> purchases (purchase_id));
 diesel::joinable!(audit_log -> users (actor_id));
@@ -434,4 +448,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     user_lesson_complete,
     users,
     webhook_events,
+    webhook_sources,
 );

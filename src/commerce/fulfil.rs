@@ -41,7 +41,7 @@ pub async fn settle(
     if moved {
         state.checkout_changed.notify_waiters();
     }
-    state.outbox_waiting.notify_one();
+    state.ring_if_deaf();
     Ok(moved)
 }
 

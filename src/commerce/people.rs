@@ -104,7 +104,7 @@ pub async fn delete_at_clerk(state: &AppState, user_id: Uuid) -> Result<(), Prob
         .db
         .transaction(move |conn| bury(conn, &row.clerk_user_id))
         .await?;
-    state.outbox_waiting.notify_one();
+    state.ring_if_deaf();
     Ok(())
 }
 

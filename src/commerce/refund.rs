@@ -44,7 +44,7 @@ pub async fn request(state: &AppState, actor: Actor, order: Order) -> Result<Ref
     let id = row.id;
     if let Err(problem) = send(state, id).await {
         tracing::warn!(refund_id = %id, error = %problem, "a refund is left to the worker");
-        state.outbox_waiting.notify_one();
+        state.ring_if_deaf();
     }
     let now = state.db.read(move |conn| Ok(refund::find(conn, id)?)).await;
     let row = now.unwrap_or(row);

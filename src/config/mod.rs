@@ -37,6 +37,8 @@ pub struct Config {
     /// The header in which such a proxy names the caller's country, such as `cf-ipcountry`.
     pub country_header: Option<String>,
     pub tls: Option<TlsConfig>,
+    /// Where `/metrics` has a listener of its own.
+    pub metrics_addr: Option<SocketAddr>,
     pub log_format: LogFormat,
 }
 
@@ -220,6 +222,7 @@ impl Config {
                 actix_web::http::header::HeaderName::try_from(name.as_str()).is_ok()
             }),
             tls: vars.tls(),
+            metrics_addr: vars.parsed("METRICS_ADDR", "an address such as 127.0.0.1:9090"),
             log_format: vars.log_format(),
             bind_addr,
         }

@@ -120,6 +120,6 @@ pub async fn delete(
         .db
         .transaction(move |conn| people::ask_for_deletion(conn, &user.row))
         .await?;
-    state.outbox_waiting.notify_one();
+    state.ring_if_deaf();
     Ok(accepted())
 }

@@ -7,6 +7,7 @@ pub mod course;
 pub mod export;
 pub mod health;
 pub mod lesson;
+pub mod metrics;
 pub mod problem;
 pub mod product;
 pub mod purchase;

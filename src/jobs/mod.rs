@@ -1,5 +1,7 @@
 //! What is done after a commit: events from the inbox and calls to the outside world from the outbox.
 
+pub mod maintenance;
+mod queue;
 pub mod worker;
 
 use diesel::{PgConnection, QueryResult};

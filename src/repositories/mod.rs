@@ -23,6 +23,7 @@ macro_rules! after {
 
 pub mod access_grant;
 pub mod audit_log;
+pub mod backlog;
 pub mod checkout;
 pub mod country_discount;
 pub mod course;
@@ -42,3 +43,4 @@ pub mod user;
 pub mod user_course_access;
 pub mod user_lesson_complete;
 pub mod webhook_event;
+pub mod webhook_source;

@@ -3,6 +3,7 @@
 pub mod clerk;
 pub mod money;
 mod needed;
+pub mod origin;
 pub mod receive;
 pub mod signature;
 pub mod stripe;

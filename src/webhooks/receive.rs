@@ -53,7 +53,7 @@ pub async fn stripe(
         &body,
         Utc::now(),
     )
-    .map_err(refused)?;
+    .map_err(|error| refused(&state, WebhookProvider::Stripe, error))?;
     let (envelope, payload) = parse(&body)?;
     let payload = needed::of_event(&payload);
     let event_id = envelope
@@ -94,7 +94,7 @@ pub async fn clerk(
         StandardHeaders::find(|name| request.headers().get(name).map(|value| value.as_bytes()));
     let secrets = &state.config.clerk.webhook_secrets;
     let event_id = verify_standard(secrets, headers, &body, Utc::now())
-        .map_err(refused)?
+        .map_err(|error| refused(&state, WebhookProvider::Clerk, error))?
         .to_owned();
     let (envelope, payload) = parse(&body)?;
     store(
@@ -109,7 +109,8 @@ pub async fn clerk(
     .await
 }
 
-fn refused(error: SignatureError) -> Problem {
+fn refused(state: &AppState, provider: WebhookProvider, error: SignatureError) -> Problem {
+    state.metrics.signature_refused(provider, error);
     tracing::warn!(%error, "webhook refused");
     Problem::new(Code::BadSignature)
 }
@@ -167,6 +168,6 @@ async fn store(state: &AppState, new: NewWebhookEvent) -> Result<HttpResponse, P
         .db
         .read(move |conn| Ok(webhook_event::store(conn, &new)?))
         .await?;
-    state.inbox_waiting.notify_one();
+    state.ring_if_deaf();
     Ok(private(&Received { received: true }))
 }

@@ -27,6 +27,8 @@ mod dispute;
 mod fulfilment;
 mod laws;
 mod lesson;
+mod listener;
+mod metrics;
 mod order;
 mod people;
 mod product;

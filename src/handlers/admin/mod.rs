@@ -13,6 +13,7 @@ pub mod reconciler;
 pub mod refund;
 pub mod statistics;
 pub mod user;
+pub mod webhook_event;
 
 use garde::Validate;
 use serde::Deserialize;

@@ -33,6 +33,7 @@ pub use self::transport::StripeError;
 use crate::config::StripeConfig;
 use crate::domain::enums::CheckoutUiMode;
 use crate::domain::money::Currency;
+use crate::metrics::ProviderCalls;
 use crate::problem::{Code, Problem};
 
 /// The key of the metadata under which a session and its payment carry our checkout's id.
@@ -47,6 +48,7 @@ pub struct Stripe {
     http: reqwest::Client,
     api_url: String,
     secret_key: SecretString,
+    calls: ProviderCalls,
 }
 
 /// What is sold and how, as frozen on the checkout's row: the same row always makes the same request.
@@ -130,9 +132,10 @@ impl From<StripeError> for Problem {
 
 impl Stripe {
     /// A client for the configured account, over a pooled HTTP client.
-    pub fn new(config: &StripeConfig, http: reqwest::Client) -> Self {
+    pub fn new(config: &StripeConfig, http: reqwest::Client, calls: ProviderCalls) -> Self {
         Self {
             http,
+            calls,
             api_url: config.api_url.clone(),
             secret_key: config.secret_key.clone(),
         }

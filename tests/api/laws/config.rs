@@ -64,7 +64,7 @@ fn serve_without_configuration_names_every_missing_variable_and_ends_with_2() {
 }
 
 /// Every variable with a value that cannot be right; secrets carry a word to look for.
-const MALFORMED: [(&str, &str); 18] = [
+const MALFORMED: [(&str, &str); 19] = [
     ("BIND_ADDR", "localhost"),
     ("CLERK_ISSUER", "clerk.example.com"),
     ("CLERK_JWKS_URL", "file:///etc/passwd"),
@@ -75,6 +75,7 @@ const MALFORMED: [(&str, &str); 18] = [
     ("DATABASE_POOL_SIZE", "0"),
     ("DATABASE_URL", "mysql://lectern:hunter2@db/lectern"),
     ("LOG_FORMAT", "xml"),
+    ("METRICS_ADDR", "9090"),
     ("PUBLIC_URL", "/api"),
     ("RETURN_ORIGINS", "shop.example.com"),
     ("STRIPE_API_URL", "stripe"),

@@ -35,7 +35,7 @@ async fn requests_send_few_statements_however_many_rows_there_are() {
     );
     let completion = format!("/v1/me/lessons/{}/completion", shop.welcome);
     let watch = shop.lesson_path(&shop.first_steps);
-    let rows: [(&Client, &str, &str, u64); 18] = [
+    let rows: [(&Client, &str, &str, u64); 19] = [
         (&anon, "GET", "/v1/products", 1),
         (&anon, "GET", "/v1/products?q=web&sort=name", 1),
         (&anon, "GET", &product, 2),
@@ -54,6 +54,7 @@ async fn requests_send_few_statements_however_many_rows_there_are() {
         (&admin, "GET", "/v1/admin/disputes", 2),
         (&admin, "GET", "/v1/admin/users", 2),
         (&admin, "GET", "/v1/admin/audit-log", 2),
+        (&admin, "GET", "/v1/admin/webhook-events", 2),
     ];
     let mut few = Vec::new();
     for (client, method, path, at_most) in rows {

@@ -5,6 +5,7 @@ mod cost;
 mod migrations;
 mod problems;
 mod routes;
+mod serve;
 mod spec;
 
 use serde_json::Value;

@@ -4,6 +4,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{document, operations};
+use crate::support::buying::event;
+use crate::support::lists::rows_of;
 use crate::support::refunding::Sale;
 use crate::support::shop::{self, course, lesson, product, section};
 use crate::support::{Client, Shop, TestApp};
@@ -38,6 +40,7 @@ struct World {
     dispute: String,
     user: String,
     grant: String,
+    event: String,
 }
 
 impl World {
@@ -77,6 +80,7 @@ impl World {
             spare_course,
             spare_section,
             grant: shop::id(&grant),
+            event: received(app).await,
             user,
             shop,
         }
@@ -268,11 +272,20 @@ impl World {
             ),
             get("/v1/admin/audit-log".into(), OWNER),
             ("POST", "/v1/admin/reconcile".into(), json!({}), OWNER),
+            get("/v1/admin/webhook-events".into(), OWNER),
+            get(format!("/v1/admin/webhook-events/{}", self.event), OWNER),
+            (
+                "POST",
+                format!("/v1/admin/webhook-events/{}/replay", self.event),
+                none.clone(),
+                OWNER,
+            ),
             // Machines
             ("POST", "/v1/webhooks/stripe".into(), json!({}), [400; 4]),
             ("POST", "/v1/webhooks/clerk".into(), json!({}), [400; 4]),
             get("/healthz".into(), EVERYBODY),
             get("/readyz".into(), EVERYBODY),
+            get("/metrics".into(), EVERYBODY),
             get("/problems".into(), EVERYBODY),
             get("/problems/not-found".into(), EVERYBODY),
             get("/openapi.json".into(), EVERYBODY),
@@ -302,6 +315,13 @@ impl World {
         ));
         rows
     }
+}
+
+/// An event in the inbox.
+async fn received(app: &TestApp) -> String {
+    app.hear([&event("plan.created", &json!({}))]).await;
+    let events = app.admin().get("/v1/admin/webhook-events").await;
+    shop::id(&rows_of(events)[0])
 }
 
 /// The code that goes with an answer to somebody who may not.
