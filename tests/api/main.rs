@@ -22,6 +22,8 @@ mod country_discount;
 mod course;
 mod course_section;
 mod dispute;
+mod duplicate_payment;
+mod early_refund;
 mod fulfilment;
 mod laws;
 mod lesson;
