@@ -10,7 +10,7 @@ use crate::app::AppState;
 use crate::db::Actor;
 use crate::domain::enums::RefundStatus;
 use crate::jobs::{self, Job};
-use crate::problem::{Code, FieldError, Problem};
+use crate::problem::{Code, Problem};
 use crate::providers::stripe::{self, StripeError};
 use crate::repositories::dispute;
 use crate::repositories::refund::{self, NewRefund, RefundFacts, RefundRow};
@@ -23,7 +23,7 @@ const KEY_PATIENCE: TimeDelta = TimeDelta::hours(1);
 #[derive(Debug, Clone)]
 pub struct Order {
     pub purchase_id: Uuid,
-    /// All that is left when nothing is said.
+    /// At least 1; all that is left when nothing is said.
     pub amount_in_cents: Option<i32>,
     pub revoke_access: bool,
     pub reason: Option<String>,
@@ -76,18 +76,14 @@ fn begin(conn: &mut PgConnection, order: Order) -> Result<RefundRow, Problem> {
         );
         return Err(Problem::new(Code::RefundTooLarge).detail(left));
     }
-    if amount_in_cents == 0 && refundable > 0 {
-        let nothing = FieldError::at("/amountInCents", "invalid-value", "must be at least 1");
-        return Err(Problem::invalid(vec![nothing]));
-    }
-    let is_local = purchase.stripe_payment_intent_id.is_none();
+    let is_local = purchase.stripe_payment_intent_id.is_none() || amount_in_cents == 0;
     let row = refund::insert(
         conn,
         &NewRefund {
             purchase_id: purchase.id,
             amount_in_cents,
             currency: purchase.currency,
-            // Where no payment was made, there is nothing that Stripe could give back.
+            // Where nothing was paid, there is nothing that Stripe could give back.
             status: if is_local {
                 RefundStatus::Succeeded
             } else {

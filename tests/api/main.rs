@@ -24,6 +24,8 @@ mod course;
 mod course_section;
 mod crash;
 mod dispute;
+mod duplicate_payment;
+mod early_refund;
 mod fulfilment;
 mod laws;
 mod lesson;

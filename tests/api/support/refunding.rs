@@ -118,6 +118,12 @@ pub async fn refunds_at_stripe(app: &TestApp) -> Vec<Value> {
     list["data"].as_array().unwrap().clone()
 }
 
+/// The events of these types, in this order.
+pub fn of_types<'a>(events: &'a [Value], kinds: &[&str]) -> Vec<&'a Value> {
+    let of_type = |kind: &&str| events.iter().find(|event| event["type"] == *kind).unwrap();
+    kinds.iter().map(of_type).collect()
+}
+
 /// The thin form of an event: it names its object, and says nothing about it.
 pub fn thin_event(kind: &str, object_type: &str, id: &str) -> Value {
     json!({
