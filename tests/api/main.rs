@@ -13,6 +13,7 @@
 
 mod access;
 mod account;
+mod any_order;
 mod audit_log;
 mod bad_input;
 mod checkout;

@@ -134,12 +134,6 @@ impl World {
             // Learn
             get("/v1/me".into(), SIGNED_IN),
             get("/v1/me/export".into(), SIGNED_IN),
-            (
-                "DELETE",
-                "/v1/me".into(),
-                none.clone(),
-                [401, 202, 202, 409],
-            ),
             get("/v1/me/courses".into(), SIGNED_IN),
             get("/v1/me/purchases".into(), SIGNED_IN),
             get(format!("/v1/me/purchases/{}", self.purchase), ANOTHERS),
@@ -306,13 +300,15 @@ impl World {
                 ANOTHERS,
             ));
         }
-        // Last, since it gives the access to everybody who asks.
+        // Towards the end, since it gives the access to everybody who asks.
         rows.push((
             "POST",
             format!("/v1/products/{free}/claim"),
-            none,
+            none.clone(),
             [401, 201, 409, 201],
         ));
+        // And then they go.
+        rows.push(("DELETE", "/v1/me".into(), none, [401, 202, 202, 409]));
         rows
     }
 }

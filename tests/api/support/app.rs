@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
@@ -84,6 +85,7 @@ pub struct TestApp {
     pub stripe: LocalStripe,
     /// What it is configured with, for another instance.
     pub variables: HashMap<&'static str, String>,
+    http: reqwest::Client,
     database: Database,
     servers: Vec<ServerHandle>,
     finished: bool,
@@ -150,6 +152,9 @@ impl TestApp {
         );
         let server = HttpServer::new(move || app(shared.clone(), &extra))
             .workers(1)
+            // Longer than any client keeps an idle connection: none is used while the server ends it.
+            .keep_alive(Duration::from_secs(120))
+            .client_request_timeout(Duration::from_secs(60))
             .disable_signals();
         let server = server.listen(api).unwrap().run();
         servers.push(server.handle());
@@ -176,6 +181,7 @@ impl TestApp {
             clerk,
             stripe,
             variables: config,
+            http: Client::connections(),
             database,
             servers,
             finished: false,
@@ -184,17 +190,17 @@ impl TestApp {
 
     /// Somebody without a token.
     pub fn anon(&self) -> Client {
-        Client::new(&self.url, None, "")
+        Client::new(&self.http, &self.url, None, "")
     }
 
     /// Somebody with a token that the test made itself.
     pub fn with_token(&self, token: &str) -> Client {
-        Client::new(&self.url, Some(token.to_owned()), "")
+        Client::new(&self.http, &self.url, Some(token.to_owned()), "")
     }
 
     /// Somebody who calls another server, with that one's key.
     pub fn with_address(&self, base: &str, key: &str) -> Client {
-        Client::new(base, Some(key.to_owned()), "")
+        Client::new(&self.http, base, Some(key.to_owned()), "")
     }
 
     /// A learner, by a short name.
@@ -204,7 +210,7 @@ impl TestApp {
             .clerk
             .mint(&person.clerk_user_id, &TokenOptions::default())
             .unwrap();
-        Client::new(&self.url, Some(token), &person.clerk_user_id)
+        Client::new(&self.http, &self.url, Some(token), &person.clerk_user_id)
     }
 
     /// The store's owner.
