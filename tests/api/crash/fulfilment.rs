@@ -4,9 +4,10 @@ use futures_util::future::join;
 use lectern::dev::stripe::Outcome;
 use serde_json::Value;
 
+use super::recover;
 use super::trap::{Fate, Step, Trap};
 use crate::support::buying::{has_access, open, path};
-use crate::support::instance::{Instance, until};
+use crate::support::instance::Instance;
 use crate::support::shop::session_of;
 use crate::support::{Client, Shop, TestApp};
 
@@ -68,19 +69,6 @@ impl Paid {
         assert_eq!(app.count(&grants), 1, "{step:?}");
         assert!(has_access(&self.buyer, &shop.course).await, "{step:?}");
     }
-}
-
-/// Every lease of the dead ends, and every wait.
-async fn recover(app: &TestApp) {
-    app.sql(
-        "UPDATE webhook_events SET due_at = now() WHERE status = 'received';
-         UPDATE jobs SET due_at = now() WHERE status = 'pending'",
-    );
-    until("the work is done", async || {
-        app.count("webhook_events WHERE status = 'received'") == 0
-            && app.count("jobs WHERE status = 'pending'") == 0
-    })
-    .await;
 }
 
 /// Kills an instance in every step while it hears of a payment, and lets the next one end what it began.

@@ -169,6 +169,8 @@ impl TestApp {
         });
         let stand_ins = stand_ins
             .workers(1)
+            .keep_alive(Duration::from_secs(120))
+            .client_request_timeout(Duration::from_secs(60))
             .disable_signals()
             .listen(local)
             .unwrap()
