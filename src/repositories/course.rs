@@ -1,16 +1,16 @@
 //! `courses`: what is taught.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{now, sql};
+use diesel::dsl::{exists, now, sql};
 use diesel::expression::SqlLiteral;
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool, Text};
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::deleted::Deleted;
-use crate::schema::courses;
+use crate::schema::{course_products, courses};
 
 /// A course.
 #[derive(Debug, Clone, HasQuery)]
@@ -68,22 +68,55 @@ fn admin_columns() -> (diesel::dsl::AsSelect<CourseRow, Pg>, Count, Count, Count
     )
 }
 
-/// A page for the owner, newest first.
+/// The order of the owner's list, with the place after which a page starts.
+pub enum CourseOrder {
+    Name(Option<Cursor<String>>),
+    NameDescending(Option<Cursor<String>>),
+    CreatedAt(Option<Cursor<DateTime<Utc>>>),
+    CreatedAtDescending(Option<Cursor<DateTime<Utc>>>),
+}
+
+/// Which courses; `None` leaves a side open.
+#[derive(Debug, Clone, Default)]
+pub struct CourseFilter {
+    pub deleted: Deleted,
+    pub search: Option<String>,
+    /// In this product.
+    pub product_id: Option<Uuid>,
+}
+
+/// A page for the owner.
 pub fn admin_page(
     conn: &mut PgConnection,
-    deleted: Deleted,
-    after: Option<Cursor<DateTime<Utc>>>,
+    filter: CourseFilter,
+    order: CourseOrder,
     limit: i64,
 ) -> QueryResult<Vec<AdminCourse>> {
     let mut query = courses::table.select(admin_columns()).into_boxed();
-    query = match deleted {
+    query = match filter.deleted {
         Deleted::No => query.filter(courses::deleted_at.is_null()),
         Deleted::Only => query.filter(courses::deleted_at.is_not_null()),
         Deleted::Include => query,
     };
-    after!(query, courses::created_at, after, desc)
-        .limit(limit)
-        .load(conn)
+    if let Some(text) = filter.search {
+        let found = sql::<Bool>("courses.id IN (SELECT search_courses(").bind::<Text, _>(text);
+        query = query.filter(found.sql("))"));
+    }
+    if let Some(product_id) = filter.product_id {
+        let holds = course_products::table
+            .filter(course_products::course_id.eq(courses::id))
+            .filter(course_products::product_id.eq(product_id));
+        query = query.filter(exists(holds));
+    }
+    let query = match order {
+        CourseOrder::Name(cursor) => after!(query, courses::name, cursor, asc),
+        CourseOrder::NameDescending(cursor) => after!(query, courses::name, cursor, desc),
+        CourseOrder::CreatedAt(cursor) => after!(query, courses::created_at, cursor, asc),
+        CourseOrder::CreatedAtDescending(cursor) => {
+            after!(query, courses::created_at, cursor, desc)
+        }
+    };
+    query.limit(limit).load(conn)
 }
 
 /// Any course, for the owner.
