@@ -4,6 +4,8 @@ CREATE INDEX products_words_idx ON products USING gin (to_tsvector('simple', nam
 CREATE INDEX products_name_trigrams_idx ON products USING gin (name gin_trgm_ops);
 CREATE INDEX courses_words_idx ON courses USING gin (to_tsvector('simple', name || ' ' || description));
 CREATE INDEX courses_name_trigrams_idx ON courses USING gin (name gin_trgm_ops);
+CREATE INDEX users_name_trigrams_idx ON users USING gin (name gin_trgm_ops);
+CREATE INDEX users_email_trigrams_idx ON users USING gin (email gin_trgm_ops);
 
 -- Every word of the text, or the beginning of it.
 CREATE FUNCTION search_words(searched text) RETURNS tsquery LANGUAGE sql IMMUTABLE AS $$
@@ -17,16 +19,14 @@ $$;
 CREATE FUNCTION search_products(searched text) RETURNS SETOF uuid LANGUAGE sql STABLE
 SET pg_trgm.word_similarity_threshold = 0.4
 AS $$
-    SELECT id FROM products
-    WHERE to_tsvector('simple', name || ' ' || description) @@ (SELECT search_words(searched))
-        OR (searched <% name AND searched !~ '\s')
+    SELECT id FROM products WHERE to_tsvector('simple', name || ' ' || description) @@ search_words(searched)
+    UNION SELECT id FROM products WHERE searched <% name AND searched !~ '\s'
 $$;
 
 -- The same for courses.
 CREATE FUNCTION search_courses(searched text) RETURNS SETOF uuid LANGUAGE sql STABLE
 SET pg_trgm.word_similarity_threshold = 0.4
 AS $$
-    SELECT id FROM courses
-    WHERE to_tsvector('simple', name || ' ' || description) @@ (SELECT search_words(searched))
-        OR (searched <% name AND searched !~ '\s')
+    SELECT id FROM courses WHERE to_tsvector('simple', name || ' ' || description) @@ search_words(searched)
+    UNION SELECT id FROM courses WHERE searched <% name AND searched !~ '\s'
 $$;

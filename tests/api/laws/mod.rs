@@ -6,6 +6,7 @@ mod migrations;
 mod problems;
 mod routes;
 mod spec;
+mod visibility;
 
 use serde_json::Value;
 
