@@ -32,7 +32,7 @@ CREATE TABLE user_course_access (
     CONSTRAINT user_course_access_course_id_fkey FOREIGN KEY (course_id) REFERENCES courses (id) ON DELETE CASCADE
 );
 SELECT add_audit_columns('user_course_access');
-CREATE INDEX user_course_access_course_id_idx ON user_course_access (course_id);
+CREATE INDEX user_course_access_course_id_idx ON user_course_access (course_id, user_id);
 
 -- Holds user_course_access equal to the live grants, in the very transaction that changes a grant.
 -- The access row is locked before the grants are counted: of two transactions that end the last two

@@ -16,7 +16,7 @@ $$;
 
 -- Products that hold every word of the text, or the beginning of it, in their name or description; and for a single
 -- word those whose name holds something so much like it that it may be a typing error.
-CREATE FUNCTION search_products(searched text) RETURNS SETOF uuid LANGUAGE sql STABLE
+CREATE FUNCTION search_products(searched text) RETURNS SETOF uuid LANGUAGE sql STABLE ROWS 20
 SET pg_trgm.word_similarity_threshold = 0.4
 AS $$
     SELECT id FROM products WHERE to_tsvector('simple', name || ' ' || description) @@ search_words(searched)
@@ -24,7 +24,7 @@ AS $$
 $$;
 
 -- The same for courses.
-CREATE FUNCTION search_courses(searched text) RETURNS SETOF uuid LANGUAGE sql STABLE
+CREATE FUNCTION search_courses(searched text) RETURNS SETOF uuid LANGUAGE sql STABLE ROWS 20
 SET pg_trgm.word_similarity_threshold = 0.4
 AS $$
     SELECT id FROM courses WHERE to_tsvector('simple', name || ' ' || description) @@ search_words(searched)

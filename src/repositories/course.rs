@@ -55,15 +55,15 @@ fn admin_columns() -> (diesel::dsl::AsSelect<CourseRow, Pg>, Count, Count, Count
     (
         CourseRow::as_select(),
         sql(
-            "(SELECT count(*) FROM course_sections s WHERE s.course_id = courses.id AND s.deleted_at IS NULL)",
+            "coalesce((SELECT t.section_count FROM course_totals t WHERE t.course_id = courses.id), 0)::bigint",
         ),
         sql(
-            "(SELECT count(*) FROM course_sections s JOIN lessons l ON l.section_id = s.id \
-             WHERE s.course_id = courses.id AND s.deleted_at IS NULL AND l.deleted_at IS NULL)",
+            "coalesce((SELECT t.lesson_count FROM course_totals t WHERE t.course_id = courses.id), 0)::bigint",
         ),
+        // Few people are deleted: they are looked up once, not every student.
         sql(
-            "(SELECT count(*) FROM user_course_access a JOIN users u ON u.id = a.user_id \
-             WHERE a.course_id = courses.id AND u.deleted_at IS NULL)",
+            "(SELECT count(*) FROM user_course_access a WHERE a.course_id = courses.id \
+             AND a.user_id NOT IN (SELECT id FROM users WHERE deleted_at IS NOT NULL))",
         ),
     )
 }
