@@ -158,6 +158,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// What is live in a course, deleted or not itself. Derived by triggers, never written by hand.
+    course_totals (course_id) {
+        course_id -> Uuid,
+        section_count -> Int4,
+        lesson_count -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// What is taught: sections of lessons. Sold through products.
     courses (id) {
         id -> Uuid,
@@ -348,6 +359,20 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// What somebody bought and may open, added up. Derived by triggers, never written by hand.
+    user_totals (user_id) {
+        user_id -> Uuid,
+        purchase_count -> Int4,
+        paid_in_cents -> Int8,
+        refunded_in_cents -> Int8,
+        /// Live courses that they may open; 0 once they are deleted.
+        course_count -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     use diesel::sql_types::*;
     use super::sql_types::UserRole;
 
@@ -417,6 +442,7 @@ diesel::joinable!(checkouts -> users (user_id));
 diesel::joinable!(course_products -> courses (course_id));
 diesel::joinable!(course_products -> products (product_id));
 diesel::joinable!(course_sections -> courses (course_id));
+diesel::joinable!(course_totals -> courses (course_id));
 diesel::joinable!(disputes -> purchases (purchase_id));
 diesel::joinable!(lessons -> course_sections (section_id));
 diesel::joinable!(purchases -> checkouts (checkout_id));
@@ -428,6 +454,7 @@ diesel::joinable!(user_course_access -> courses (course_id));
 diesel::joinable!(user_course_access -> users (user_id));
 diesel::joinable!(user_lesson_complete -> lessons (lesson_id));
 diesel::joinable!(user_lesson_complete -> users (user_id));
+diesel::joinable!(user_totals -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     access_grants,
@@ -436,6 +463,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     country_discounts,
     course_products,
     course_sections,
+    course_totals,
     courses,
     disputes,
     jobs,
@@ -446,6 +474,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     refunds,
     user_course_access,
     user_lesson_complete,
+    user_totals,
     users,
     webhook_events,
     webhook_sources,

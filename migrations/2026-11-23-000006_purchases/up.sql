@@ -36,6 +36,8 @@ SELECT add_audit_columns('purchases');
 CREATE INDEX purchases_user_id_idx ON purchases (user_id, created_at, id);
 CREATE INDEX purchases_product_id_idx ON purchases (product_id, created_at, id);
 CREATE INDEX purchases_created_at_idx ON purchases (created_at, id);
+CREATE INDEX purchases_customers_idx ON purchases (product_id, user_id);
+CREATE INDEX purchases_refunded_idx ON purchases (created_at, id) WHERE refunded_at IS NOT NULL OR refunded_in_cents > 0;
 
 COMMENT ON TABLE purchases IS 'Money that was paid, or a free product that was claimed. Never deleted.';
 COMMENT ON COLUMN purchases.product_details IS 'The product as it was sold: {name, description, imageUrl}.';

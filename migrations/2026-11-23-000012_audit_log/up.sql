@@ -17,7 +17,8 @@ CREATE TABLE audit_log (
 SELECT add_audit_columns('audit_log');
 CREATE INDEX audit_log_created_at_idx ON audit_log (created_at, id);
 CREATE INDEX audit_log_actor_id_idx ON audit_log (actor_id, created_at, id);
-CREATE INDEX audit_log_entity_idx ON audit_log (entity, entity_id, created_at, id);
+CREATE INDEX audit_log_entity_idx ON audit_log (entity, created_at, id);
+CREATE INDEX audit_log_entity_id_idx ON audit_log (entity_id, created_at, id);
 
 -- Writes down a change of a row when somebody answers for it: the transaction names them in lectern.actor_id (empty
 -- for the operator at the command line) and lectern.request_id. What learners, webhooks and jobs do has no request

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::enums::UserRole;
-use crate::domain::text::contains;
+use crate::domain::text::{Holding, holding};
 use crate::schema::users;
 
 /// A person, or the tombstone of one.
@@ -153,12 +153,19 @@ pub fn page(
         query = query.filter(users::role.eq(role));
     }
     if let Some(text) = holds {
-        let pattern = contains(text);
-        query = query.filter(
-            users::name
-                .ilike(pattern.clone())
-                .or(users::email.ilike(pattern)),
-        );
+        query = match holding(text) {
+            Holding::Anywhere(pattern) => query.filter(
+                users::name
+                    .ilike(pattern.clone())
+                    .or(users::email.ilike(pattern)),
+            ),
+            Holding::AtStart { text, word } => query.filter(
+                users::name
+                    .ilike(text.clone())
+                    .or(users::name.ilike(word))
+                    .or(users::email.ilike(text)),
+            ),
+        };
     }
     after!(query, users::created_at, after, desc)
         .limit(limit)

@@ -7,6 +7,7 @@ mod problems;
 mod routes;
 mod serve;
 mod spec;
+mod visibility;
 
 use serde_json::Value;
 

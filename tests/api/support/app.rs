@@ -77,6 +77,34 @@ const MONEY_RULES: [(&str, &str); 4] = [
     ),
 ];
 
+/// What is derived by triggers, and what it has to be at the end of every test.
+const DERIVED: [(&str, &str, &str); 3] = [
+    (
+        "user_course_access is not the live grants",
+        "SELECT user_id, course_id FROM user_course_access",
+        "SELECT user_id, course_id FROM access_grants WHERE ended_at IS NULL",
+    ),
+    (
+        "user_totals is not what was bought and is held",
+        "SELECT user_id, purchase_count::bigint, paid_in_cents, refunded_in_cents, course_count::bigint FROM user_totals
+            WHERE purchase_count > 0 OR course_count > 0",
+        "SELECT u.id, bought.*, held.* FROM users u, LATERAL (
+                SELECT count(*), coalesce(sum(price_paid_in_cents), 0), coalesce(sum(refunded_in_cents), 0)
+                FROM purchases WHERE user_id = u.id
+            ) AS bought (purchases, paid, refunded), LATERAL (
+                SELECT count(*) FROM user_course_access a JOIN courses c ON c.id = a.course_id
+                WHERE a.user_id = u.id AND u.deleted_at IS NULL AND c.deleted_at IS NULL
+            ) AS held (courses) WHERE purchases > 0 OR courses > 0",
+    ),
+    (
+        "course_totals is not what is in the courses",
+        "SELECT course_id, section_count::bigint, lesson_count::bigint FROM course_totals WHERE section_count > 0",
+        "SELECT s.course_id, count(DISTINCT s.id), count(l.id) FROM course_sections s
+            LEFT JOIN lessons l ON l.section_id = s.id AND l.deleted_at IS NULL
+            WHERE s.deleted_at IS NULL GROUP BY s.course_id",
+    ),
+];
+
 /// A running store. Work behind the answers (events, jobs) is done when a test says so, never by itself.
 pub struct TestApp {
     pub url: String,
@@ -320,16 +348,12 @@ impl TestApp {
             0,
             "an event is left"
         );
-        let derived = "(SELECT user_id, course_id FROM user_course_access)";
-        let live = "(SELECT user_id, course_id FROM access_grants WHERE ended_at IS NULL)";
-        let differences = format!(
-            "(({derived} EXCEPT {live}) UNION ALL ({live} EXCEPT {derived})) AS difference"
-        );
-        assert_eq!(
-            self.count(&differences),
-            0,
-            "user_course_access is not the live grants"
-        );
+        for (what, derived, counted) in DERIVED {
+            let differences = format!(
+                "((({derived}) EXCEPT ({counted})) UNION ALL (({counted}) EXCEPT ({derived}))) AS difference"
+            );
+            assert_eq!(self.count(&differences), 0, "{what}");
+        }
         for (offenders, what) in MONEY_RULES {
             assert_eq!(self.count(offenders), 0, "{what}");
         }
