@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use diesel::{OptionalExtension, PgConnection};
+use diesel::{Connection, OptionalExtension, PgConnection};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -72,7 +72,8 @@ pub async fn write_back(state: &AppState, user_id: Uuid) -> Result<(), Problem> 
     }
 }
 
-/// Notes that somebody wants to be deleted. A worker asks Clerk.
+/// Notes that somebody wants to be deleted. A worker asks Clerk. An admin is none from now on, so that two of them do
+/// not go at once.
 ///
 /// # Errors
 /// 409 `last-admin`.
@@ -80,6 +81,7 @@ pub fn ask_for_deletion(conn: &mut PgConnection, row: &UserRow) -> Result<(), Pr
     if row.role == UserRole::Admin && user::lock_admins(conn)? == [row.id] {
         return Err(Problem::new(Code::LastAdmin));
     }
+    user::update_role(conn, row.id, UserRole::User)?;
     Ok(jobs::enqueue(
         conn,
         &Job::DeleteAtClerk { user_id: row.id },
@@ -156,10 +158,10 @@ pub async fn reconcile(
         present.extend(page.iter().map(|told| told.id.clone()));
         let changed = state
             .db
-            .transaction(move |conn| {
+            .read(move |conn| {
                 let mut changed = 0;
                 for told in page {
-                    changed += u32::from(take_over(conn, told)?);
+                    changed += u32::from(conn.transaction(|conn| take_over(conn, told))?);
                 }
                 Ok(changed)
             })

@@ -78,7 +78,12 @@ pub fn run(options: &DevOptions) -> anyhow::Result<()> {
         )?),
     };
     let providers = start_providers(&books, address.port(), &public_url)?;
-    let defaults = defaults(cluster.as_ref(), &public_url, address, &providers);
+    let mut defaults = defaults(cluster.as_ref(), &public_url, address, &providers);
+    // Never one Clerk's people with another one's API: it would take them for deleted.
+    if variable("CLERK_ISSUER").is_none() && variable("CLERK_SECRET_KEY").is_none() {
+        defaults.insert("CLERK_SECRET_KEY", CLERK_SECRET_KEY.to_owned());
+        defaults.insert("CLERK_API_URL", providers.clerk.issuer().to_owned());
+    }
     let config =
         Config::from_variables(|name| variable(name).or_else(|| defaults.get(name).cloned()))?;
     telemetry::init(config.log_format);
@@ -177,8 +182,6 @@ fn defaults(
         ("CLERK_ISSUER", providers.clerk.issuer().to_owned()),
         ("CLERK_AUTHORIZED_PARTIES", ANY_PARTY.to_owned()),
         ("CLERK_WEBHOOK_SECRETS", CLERK_WEBHOOK_SECRET.to_owned()),
-        ("CLERK_SECRET_KEY", CLERK_SECRET_KEY.to_owned()),
-        ("CLERK_API_URL", providers.clerk.issuer().to_owned()),
         ("STRIPE_SECRET_KEY", STRIPE_SECRET_KEY.to_owned()),
         ("STRIPE_API_URL", format!("{}/stripe", providers.url)),
         ("STRIPE_WEBHOOK_SECRETS", STRIPE_WEBHOOK_SECRET.to_owned()),

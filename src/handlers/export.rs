@@ -1,7 +1,7 @@
 //! Everything that the store holds about the caller, and the way out.
 
 use actix_web::http::header::{self, ContentDisposition, DispositionParam, DispositionType};
-use actix_web::{HttpResponse, delete, get, web};
+use actix_web::{HttpRequest, HttpResponse, delete, get, web};
 use chrono::Utc;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -15,7 +15,9 @@ use super::{PRIVATE_CACHE, accepted};
 use crate::app::AppState;
 use crate::auth::extractors::CurrentUser;
 use crate::commerce::people;
+use crate::db::Actor;
 use crate::domain::time::Timestamp;
+use crate::http::request_id::RequestId;
 use crate::problem::{Code, Problem};
 use crate::repositories::{access_grant, checkout, purchase, user_lesson_complete};
 
@@ -106,6 +108,7 @@ pub async fn show(user: CurrentUser, state: web::Data<AppState>) -> Result<HttpR
 )]
 #[delete("/v1/me")]
 pub async fn delete(
+    request: HttpRequest,
     user: CurrentUser,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
@@ -116,9 +119,13 @@ pub async fn delete(
             86_400,
         ));
     }
+    let actor = Actor {
+        user_id: Some(user.id()),
+        request_id: RequestId::of_request(&request),
+    };
     state
         .db
-        .transaction(move |conn| people::ask_for_deletion(conn, &user.row))
+        .change(actor, move |conn| people::ask_for_deletion(conn, &user.row))
         .await?;
     state.ring_if_deaf();
     Ok(accepted())

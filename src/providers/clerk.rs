@@ -200,7 +200,7 @@ impl Clerk {
             let (error, wait) = match again.send().await {
                 Err(error) => (error.without_url().to_string(), back_off(attempt)),
                 Ok(answer) => match answer.status() {
-                    StatusCode::NOT_FOUND => return Ok(None),
+                    StatusCode::NOT_FOUND => return absence(answer).await,
                     status if status.is_success() => {
                         let body = answer.json().await;
                         return body.map(Some).map_err(|_| ClerkError::Unreadable);
@@ -232,6 +232,17 @@ fn user_path(id: &str) -> String {
 
 fn read<T: serde::de::DeserializeOwned>(answer: Value) -> Result<T, ClerkError> {
     serde_json::from_value(answer).map_err(|_| ClerkError::Unreadable)
+}
+
+/// `None` when it is Clerk that knows no such person, and not a proxy that knows no such address.
+/// <https://clerk.com/docs/guides/development/errors/backend-api>
+async fn absence(answer: reqwest::Response) -> Result<Option<Value>, ClerkError> {
+    let body: Value = answer.json().await.unwrap_or_default();
+    if body.pointer("/errors/0/code") == Some(&json!("resource_not_found")) {
+        Ok(None)
+    } else {
+        Err(ClerkError::Refused(StatusCode::NOT_FOUND))
+    }
 }
 
 fn retry_after(answer: &reqwest::Response) -> Option<Duration> {

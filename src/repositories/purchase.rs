@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::enums::RefundStatus;
-use crate::schema::{access_grants, purchases};
+use crate::schema::{access_grants, purchases, users};
 
 diesel::define_sql_function! {
     /// The refunds of a purchase that count, as JSON: a page of purchases is read with them in one statement.
@@ -206,9 +206,13 @@ pub fn flag(conn: &mut PgConnection, id: Uuid, flag: &str) -> QueryResult<()> {
         .map(drop)
 }
 
-/// Records what Stripe knows of the payment.
+/// Records what Stripe knows of the payment, unless the buyer was deleted: receipts name them.
 pub fn record_payment(conn: &mut PgConnection, id: Uuid, facts: &PaymentFacts) -> QueryResult<()> {
+    let is_alive = users::id
+        .eq(purchases::user_id)
+        .and(users::deleted_at.is_null());
     diesel::update(purchases::table.find(id))
+        .filter(exists(users::table.filter(is_alive)))
         .set(facts)
         .execute(conn)
         .map(drop)
