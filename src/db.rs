@@ -25,8 +25,9 @@ pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 const PERMIT_WAIT: Duration = Duration::from_secs(3);
 /// How long a request waits for its statements in all, should the database not even say that it is late.
 const WORK_WAIT: Duration = Duration::from_secs(15);
-/// How long one statement may run, and wait for somebody else's lock, before the database gives it up.
-const LIMITS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'";
+/// How long one statement may run, and wait for somebody else's lock, before the database gives it up. None runs long
+/// enough for machine code to be worth its making.
+const LIMITS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET jit = off";
 /// How long opening a connection may take.
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 

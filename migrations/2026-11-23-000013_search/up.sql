@@ -16,15 +16,15 @@ $$;
 
 -- Products that hold every word of the text, or the beginning of it, in their name or description; and for a single
 -- word those whose name holds something so much like it that it may be a typing error.
-CREATE FUNCTION search_products(searched text) RETURNS SETOF uuid LANGUAGE sql STABLE ROWS 20
+CREATE FUNCTION search_products(searched text) RETURNS SETOF uuid LANGUAGE sql STABLE ROWS 5
 SET pg_trgm.word_similarity_threshold = 0.4
 AS $$
     SELECT id FROM products WHERE to_tsvector('simple', name || ' ' || description) @@ search_words(searched)
     UNION SELECT id FROM products WHERE searched <% name AND searched !~ '\s'
 $$;
 
--- The same for courses.
-CREATE FUNCTION search_courses(searched text) RETURNS SETOF uuid LANGUAGE sql STABLE ROWS 20
+-- The same for courses. (Both say that they return few rows, so that these are looked up one by one.)
+CREATE FUNCTION search_courses(searched text) RETURNS SETOF uuid LANGUAGE sql STABLE ROWS 5
 SET pg_trgm.word_similarity_threshold = 0.4
 AS $$
     SELECT id FROM courses WHERE to_tsvector('simple', name || ' ' || description) @@ search_words(searched)

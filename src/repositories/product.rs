@@ -213,7 +213,9 @@ fn admin_columns() -> AdminColumns {
             "ARRAY(SELECT c.id FROM course_products cp JOIN courses c ON c.id = cp.course_id \
              WHERE cp.product_id = products.id AND c.deleted_at IS NULL ORDER BY c.name, c.id)",
         ),
-        sql("(SELECT count(DISTINCT user_id) FROM purchases WHERE product_id = products.id)"),
+        sql(
+            "(SELECT count(*) FROM (SELECT FROM purchases WHERE product_id = products.id GROUP BY user_id) AS customer)",
+        ),
     )
 }
 
