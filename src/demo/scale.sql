@@ -77,6 +77,8 @@ CROSS JOIN LATERAL (
             'Umarov', 'Virtanen', 'Weber', 'Xu', 'Yılmaz', 'Zielińska'
         ]) AS last_name
 ) AS person;
+-- Clerk knows none of them, so there is nobody to tell who they are.
+DELETE FROM jobs WHERE kind = 'write_back_user';
 
 INSERT INTO courses (id, name, description, deleted_at, created_at, updated_at)
 SELECT pg_temp.id('course', n), pg_temp.title(n), concat_ws(' ', pg_temp.sentence('course', n), pg_temp.sentence('more', n), pg_temp.sentence('last', n)),
@@ -182,6 +184,12 @@ SELECT pg_temp.id('purchase', n), user_id, product_id, details, price, price - t
     CASE WHEN price > 0 THEN 'pi_scale_' || n END, CASE WHEN price > 0 THEN 'https://pay.example.com/receipts/' || n END,
     CASE WHEN price > 0 THEN 'US' END, CASE ending WHEN 3 THEN bought_at + interval '1 day' END, bought_at, bought_at
 FROM orders WHERE ending IS NULL OR ending > 2 ORDER BY n;
+
+INSERT INTO refunds (id, purchase_id, amount_in_cents, currency, status, stripe_refund_id, created_at, updated_at)
+SELECT pg_temp.id('refund', n), pg_temp.id('purchase', n), CASE ending WHEN 3 THEN total ELSE total / 2 END,
+    current_setting('lectern.currency'), 'succeeded', CASE WHEN price > 0 THEN 're_scale_' || n END,
+    bought_at + interval '1 day', bought_at + interval '1 day'
+FROM orders WHERE ending = 3 OR (ending = 4 AND total > 1) ORDER BY n;
 
 INSERT INTO access_grants (
     id, user_id, course_id, source, purchase_id, ended_at, ended_because, created_at, updated_at
