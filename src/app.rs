@@ -1,5 +1,6 @@
 //! The state that handlers share, and the one assembly of routes and middleware for production and tests alike.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,8 +25,11 @@ use crate::http::idempotency::IDEMPOTENCY_REPLAYED;
 use crate::http::rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, RateLimiter};
 use crate::http::request_id::{self, RequestSpan, X_REQUEST_ID};
 use crate::http::{etag, idempotency, methods, problems, security};
+use crate::listener::{Hearing, Listener, Notice};
+use crate::metrics::{self, Metrics};
 use crate::openapi::{self, PathTable};
 use crate::problem::{Code, Problem};
+use crate::providers::clerk::Clerk;
 use crate::providers::stripe::Stripe;
 use crate::router;
 
@@ -40,6 +44,11 @@ pub struct Inner {
     pub verifier: Verifier,
     pub stripe: Stripe,
     pub rate_limiter: RateLimiter,
+    /// `None` without a key for Clerk's API.
+    pub clerk: Option<Clerk>,
+    pub metrics: Metrics,
+    /// Whether the commits of other instances are heard.
+    pub hearing: Hearing,
     /// Rung when an event was committed, so that the worker need not wait for its next look.
     pub inbox_waiting: Notify,
     /// Rung when a job was committed.
@@ -56,6 +65,11 @@ impl std::ops::Deref for AppState {
         &self.0
     }
 }
+
+/// The channels of the triggers in the migrations.
+const INBOX: &str = "lectern_inbox";
+const OUTBOX: &str = "lectern_outbox";
+const CHECKOUT: &str = "lectern_checkout";
 
 /// How long a call out may take in all.
 const OUTBOUND_TIMEOUT: Duration = Duration::from_secs(15);
@@ -85,10 +99,14 @@ impl AppState {
             require_azp: false,
             key_timings: KeyTimings::default(),
         };
+        let metrics = Metrics::new(config.database_pool_size);
         Ok(Self(Arc::new(Inner {
             db: Db::new(&config.database_url, config.database_pool_size),
             verifier: Verifier::new(verifier, http.clone()),
-            stripe: Stripe::new(&config.stripe, http),
+            clerk: Clerk::new(&config.clerk, http.clone()),
+            stripe: Stripe::new(&config.stripe, http, metrics.provider_calls.clone()),
+            metrics,
+            hearing: Hearing::default(),
             rate_limiter: RateLimiter::new(&config),
             inbox_waiting: Notify::new(),
             outbox_waiting: Notify::new(),
@@ -96,6 +114,40 @@ impl AppState {
             checkout_locks: (0..64).map(|_| Mutex::new(())).collect(),
             config,
         })))
+    }
+
+    /// Passes on what other instances, and this one, commit, until the listener is dropped.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn listen(&self) -> io::Result<Listener> {
+        let state = self.clone();
+        let hear = move |notice: Notice<'_>| match notice {
+            Notice::Heard { channel: INBOX, .. } => state.inbox_waiting.notify_one(),
+            Notice::Heard {
+                channel: OUTBOX, ..
+            } => state.outbox_waiting.notify_one(),
+            Notice::Heard { .. } => state.checkout_changed.notify_waiters(),
+            // What came in between was missed.
+            Notice::Began => state.ring(),
+            Notice::Lost => {}
+        };
+        let url = self.config.database_url.clone();
+        Listener::start(url, self.hearing.clone(), &[INBOX, OUTBOX, CHECKOUT], hear)
+    }
+
+    /// Calls everybody who waits for a commit of this instance. The listener does so by itself, for what has really
+    /// changed; without one they would wait for their next look.
+    pub fn ring_if_deaf(&self) {
+        if !self.hearing.is_current() {
+            self.ring();
+        }
+    }
+
+    fn ring(&self) {
+        self.inbox_waiting.notify_one();
+        self.outbox_waiting.notify_one();
+        self.checkout_changed.notify_waiters();
     }
 
     /// The lock under which this instance talks to Stripe about a checkout. Other instances are held back by
@@ -156,6 +208,7 @@ pub fn app(
         .wrap(Compress::default())
         .wrap(from_fn(etag::coded))
         .wrap(TracingLogger::<RequestSpan>::new())
+        .wrap(from_fn(metrics::observe))
         .wrap(from_fn(request_id::assign))
 }
 

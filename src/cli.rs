@@ -10,8 +10,10 @@ use clap::{Parser, Subcommand};
 use diesel::Connection;
 
 use crate::app::AppState;
+use crate::commerce::reconcile::{self, Occasion};
 use crate::config::{Config, ConfigErrors};
 use crate::db::Actor;
+use crate::demo::{self, Scale};
 use crate::domain::enums::UserRole;
 use crate::repositories::purge::{self, Purged};
 use crate::repositories::user;
@@ -52,7 +54,13 @@ enum Command {
         check: bool,
     },
     /// Fill an empty database with the demo store
-    Seed,
+    Seed {
+        /// Fill it with a large store of made-up things instead: 1 is 1,000 courses and 20,000 people, 0.01 a hundredth
+        #[arg(long)]
+        scale: Option<Scale>,
+    },
+    /// Take over what webhooks missed, from Stripe and Clerk, and say what was mended
+    Reconcile,
     /// Remove for good what was deleted long ago, where no sale and no learner holds it
     Purge {
         /// How long ago, in days: 90d
@@ -130,7 +138,8 @@ pub fn main() -> ExitCode {
         Some(Command::Jobs) => jobs(),
         Some(Command::Migrate(command)) => migrate(&command),
         Some(Command::Openapi { check }) => print_openapi(check),
-        Some(Command::Seed) => seed(),
+        Some(Command::Seed { scale }) => seed(scale.as_ref()),
+        Some(Command::Reconcile) => reconcile(),
         Some(Command::Purge {
             older_than,
             dry_run,
@@ -263,12 +272,29 @@ fn print_openapi(check: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn seed() -> anyhow::Result<()> {
+fn seed(scale: Option<&Scale>) -> anyhow::Result<()> {
     let currency = Config::currency(variable)?;
     let mut conn = connect()?;
     db::migrate_up(&mut conn)?;
-    let seeded = crate::demo::seed(&mut conn, currency.as_str())?;
-    println!("{seeded}");
+    if let Some(scale) = scale {
+        demo::seed_large(&mut conn, currency.as_str(), scale)?;
+        println!("made a large store");
+        return Ok(());
+    }
+    println!("{}", demo::seed(&mut conn, currency.as_str())?);
+    Ok(())
+}
+
+fn reconcile() -> anyhow::Result<()> {
+    let config = config()?;
+    telemetry::init(config.log_format);
+    refuse_pending(&mut db::connect(&config.database_url)?)?;
+    let state = AppState::new(config)?;
+    let report = runtime()?.block_on(reconcile::run(&state, Occasion::Demand))?;
+    let report = report.context("another pass is under way; wait for it to end")?;
+    println!("{report}");
+    let silent: Vec<_> = report.unreachable.iter().map(ToString::to_string).collect();
+    anyhow::ensure!(silent.is_empty(), "no answer from {}", silent.join(" and "));
     Ok(())
 }
 

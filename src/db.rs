@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use diesel::connection::{InstrumentationEvent, SimpleConnection};
@@ -29,8 +29,9 @@ pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 const PERMIT_WAIT: Duration = Duration::from_secs(3);
 /// How long a request waits for its statements in all, should the database not even say that it is late.
 const WORK_WAIT: Duration = Duration::from_secs(15);
-/// How long one statement may run, and wait for somebody else's lock, before the database gives it up.
-const LIMITS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'";
+/// How long one statement may run, and wait for somebody else's lock, before the database gives it up. None runs long
+/// enough for machine code to be worth its making.
+const LIMITS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET jit = off";
 /// How long opening a connection may take.
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 
@@ -43,6 +44,8 @@ pub struct Db {
     pool: Pool<ConnectionManager<PgConnection>>,
     permits: Arc<Semaphore>,
     statements: Arc<AtomicU64>,
+    size: u32,
+    awaited: Arc<AtomicU32>,
 }
 
 impl Db {
@@ -63,12 +66,21 @@ impl Db {
             pool,
             permits: Arc::new(Semaphore::new(size as usize)),
             statements,
+            size,
+            awaited: Arc::default(),
         }
     }
 
     /// How many statements were sent so far, those that begin and end transactions included.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
+    }
+
+    /// How many connections are in use, and how many requests wait for one.
+    pub fn load(&self) -> (f64, f64) {
+        let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX);
+        let in_use = self.size.saturating_sub(free);
+        (in_use.into(), self.awaited.load(Ordering::Relaxed).into())
     }
 
     /// Runs statements that need no transaction: a single one, or reads that may differ by a moment.
@@ -80,8 +92,10 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
     {
-        let permit = timeout(PERMIT_WAIT, Arc::clone(&self.permits).acquire_owned())
-            .await
+        let waiting = Waiting::new(&self.awaited);
+        let permit = timeout(PERMIT_WAIT, Arc::clone(&self.permits).acquire_owned()).await;
+        drop(waiting);
+        let permit = permit
             .map_err(|_| database_unavailable(&"every connection is in use"))?
             .map_err(Problem::internal)?;
         let pool = self.pool.clone();
@@ -161,6 +175,22 @@ impl Db {
             Ok(answer)
         })
         .await
+    }
+}
+
+/// One more that waits, until it is dropped: a caller may give up at any time.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicU32) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -17,6 +17,8 @@ pub mod domain;
 pub mod handlers;
 pub mod http;
 pub mod jobs;
+pub mod listener;
+pub mod metrics;
 pub mod openapi;
 pub mod problem;
 pub mod providers;

@@ -116,11 +116,15 @@ fn tags() -> Vec<Tag> {
         ("Admin: products", "What is sold, for the store's owner."),
         (
             "Admin: sales",
-            "Purchases and the store in numbers, for the store's owner.",
+            "Purchases, refunds, disputes and the store in numbers, for the store's owner.",
         ),
         (
             "Admin: people",
             "People, roles, access given by hand, and who changed what.",
+        ),
+        (
+            "Admin: repair",
+            "The inbox of webhooks, and making up for what they missed.",
         ),
         ("Webhooks", "Where Stripe and Clerk deliver their events."),
         ("Operation", "Health, and the explanation of errors."),

@@ -90,8 +90,18 @@ codes! {
         "The store would be without an admin. Make somebody else an admin first.";
     AlreadyGranted = 409, "already-granted", "Already granted",
         "The person has been given this course by hand already.";
+    ReconcileRunning = 409, "reconcile-running", "Reconciling already",
+        "Another pass against Stripe and Clerk is under way. Wait for it to end, a few minutes at most.";
+    AlreadyRefunded = 409, "already-refunded", "Already refunded",
+        "All that was paid has gone back, or is on its way.";
+    RefundTooLarge = 409, "refund-too-large", "Refund too large",
+        "More would go back than is left of what was paid; refunds that are on their way count as well.";
+    PurchaseDisputed = 409, "purchase-disputed", "Purchase is disputed",
+        "The buyer's bank has taken the payment back, so it cannot be refunded. Answer the dispute at Stripe; when it is won, the payment can be refunded again.";
+    PayloadGone = 409, "payload-gone", "Payload is gone",
+        "What the event said is not kept any more, so it cannot be worked on again. Have its provider send it once more, or read the object there.";
     PaymentRefused = 409, "payment-refused", "Payment refused",
-        "Stripe does not open a checkout for this order. Trying again does not help; the store's owner finds the reason in the log.";
+        "Stripe does not open a checkout for this order, or does not make this refund. Trying again does not help; the store's owner finds the reason in the log.";
     IdempotencyKeyInUse = 409, "idempotency-key-in-use", "Idempotency key in use",
         "A request with this Idempotency-Key is still being worked on. Repeat this one in a moment to get its answer.";
     Conflict = 409, "conflict", "Conflict",
@@ -118,6 +128,8 @@ codes! {
         "The issuer's keys could not be fetched, so no token can be checked. Try again after Retry-After seconds.";
     DatabaseUnavailable = 503, "database-unavailable", "Database is unavailable",
         "The database did not answer in time. Try again after Retry-After seconds.";
+    AccountDeletionUnavailable = 503, "account-deletion-unavailable", "Accounts cannot be deleted here",
+        "This store is not set up to delete accounts at Clerk by itself. Ask its operator to delete the account.";
     NotReady = 503, "not-ready", "Not ready",
         "The instance should get no traffic now. 'detail' says what it waits for.";
 }

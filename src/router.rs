@@ -3,8 +3,8 @@
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::handlers::{
-    admin, checkout, country_discount, course, health, lesson, problem, product, purchase, quote,
-    user, user_course_access, user_lesson_complete,
+    admin, checkout, country_discount, course, export, health, lesson, metrics, problem, product,
+    purchase, quote, user, user_course_access, user_lesson_complete,
 };
 use crate::webhooks::receive;
 
@@ -22,6 +22,8 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(checkout::cancel)
         // Learn
         .service(user::me)
+        .service(export::show)
+        .service(export::delete)
         .service(user_course_access::my_courses)
         .service(user_lesson_complete::complete)
         .service(user_lesson_complete::uncomplete)
@@ -58,6 +60,12 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(admin::country_discount::replace)
         .service(admin::purchase::list)
         .service(admin::purchase::show)
+        .service(admin::refund::create)
+        .service(admin::refund::list_of_purchase)
+        .service(admin::refund::list)
+        .service(admin::refund::show)
+        .service(admin::dispute::list)
+        .service(admin::dispute::show)
         .service(admin::statistics::show)
         .service(admin::user::list)
         .service(admin::user::show)
@@ -66,11 +74,16 @@ pub fn routes(config: &mut ServiceConfig) {
         .service(admin::access_grant::create)
         .service(admin::access_grant::delete)
         .service(admin::audit_log::list)
+        .service(admin::reconciler::run)
+        .service(admin::webhook_event::list)
+        .service(admin::webhook_event::show)
+        .service(admin::webhook_event::replay)
         // Machines
         .service(receive::stripe)
         .service(receive::clerk)
         .service(health::healthz)
         .service(health::readyz)
+        .service(metrics::show)
         .service(problem::list)
         .service(problem::show);
 }

@@ -30,6 +30,10 @@ pub mod sql_types {
     pub struct ProductStatus;
 
     #[derive(diesel::query_builder::QueryId, Debug, Clone, diesel::sql_types::SqlType)]
+    #[diesel(postgres_type(name = "refund_status"))]
+    pub struct RefundStatus;
+
+    #[derive(diesel::query_builder::QueryId, Debug, Clone, diesel::sql_types::SqlType)]
     #[diesel(postgres_type(name = "user_role"))]
     pub struct UserRole;
 
@@ -154,6 +158,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    /// What is live in a course, deleted or not itself. Derived by triggers, never written by hand.
+    course_totals (course_id) {
+        course_id -> Uuid,
+        section_count -> Int4,
+        lesson_count -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     /// What is taught: sections of lessons. Sold through products.
     courses (id) {
         id -> Uuid,
@@ -161,6 +176,23 @@ diesel::table! {
         description -> Text,
         /// A deleted course hides its sections and lessons; a restore shows them as they were.
         deleted_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// What a buyer's bank does about a payment.
+    disputes (id) {
+        id -> Uuid,
+        purchase_id -> Uuid,
+        stripe_dispute_id -> Text,
+        amount_in_cents -> Int4,
+        currency -> Text,
+        /// In Stripe's words, those included that it may add.
+        status -> Text,
+        reason -> Text,
+        evidence_due_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -261,7 +293,7 @@ diesel::table! {
         discount_in_cents -> Int4,
         /// What Stripe says was charged, in the smallest unit of the currency.
         price_paid_in_cents -> Int4,
-        /// Kept by the transaction that changes a refund; the constraint forbids more than was paid.
+        /// The sum of the refunds that count, kept by the transaction that changes one; the constraint forbids more than was paid.
         refunded_in_cents -> Int4,
         currency -> Text,
         /// Null for a claimed free product: no Stripe was involved.
@@ -269,11 +301,61 @@ diesel::table! {
         stripe_session_id -> Nullable<Text>,
         stripe_payment_intent_id -> Nullable<Text>,
         receipt_url -> Nullable<Text>,
+        /// When Stripe was last asked for the receipt: its address is good for a while only.
+        receipt_checked_at -> Nullable<Timestamptz>,
         card_country -> Nullable<Text>,
-        /// What the owner should look at, such as amount-mismatch or buyer-deleted.
+        /// What the owner should look at, such as amount-mismatch, buyer-deleted or early-fraud-warning.
         flags -> Array<Nullable<Text>>,
-        /// When the whole price had gone back, and with it the access.
+        /// When the whole price had gone back or was on its way, and the access gone with it.
         refunded_at -> Nullable<Timestamptz>,
+        /// Since when a dispute that is open or was lost holds the payment, and with it the access.
+        disputed_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// How far the passes against Stripe and Clerk have come: one row, and whoever holds its lease makes the next pass.
+    reconciler (id) {
+        id -> Bool,
+        /// When the next pass of the schedule begins.
+        due_at -> Timestamptz,
+        lease_until -> Timestamptz,
+        /// Every event that Stripe made before this is in the inbox. Null before the first pass: Stripe keeps events for 30 days.
+        stripe_events_until -> Nullable<Timestamptz>,
+        /// Whatever changed at Clerk before this is known.
+        clerk_users_until -> Nullable<Timestamptz>,
+        /// When it was last looked who is gone at Clerk.
+        clerk_swept_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::sql_types::RefundStatus;
+
+    /// Money that went back, or shall: an admin's intent, committed before Stripe hears of it, or what was done in Stripe's dashboard. Never deleted.
+    refunds (id) {
+        id -> Uuid,
+        purchase_id -> Uuid,
+        amount_in_cents -> Int4,
+        currency -> Text,
+        /// A pending or succeeded one counts against what was paid; a failed or canceled one gives the amount back.
+        status -> RefundStatus,
+        /// Takes the purchase's access away although it gives only a part back. Giving all back always does.
+        revoke_access -> Bool,
+        reason -> Nullable<Text>,
+        /// The admin; null when the store itself or Stripe's dashboard made it.
+        requested_by -> Nullable<Uuid>,
+        /// Of the request that made it: a request that comes twice makes one refund.
+        idempotency_key -> Nullable<Text>,
+        /// Null while Stripe has not heard of it, and for ever when no payment is to be given back.
+        stripe_refund_id -> Nullable<Text>,
+        /// In Stripe's words.
+        failure_reason -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -294,6 +376,20 @@ diesel::table! {
     user_lesson_complete (user_id, lesson_id) {
         user_id -> Uuid,
         lesson_id -> Uuid,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    /// What somebody bought and may open, added up. Derived by triggers, never written by hand.
+    user_totals (user_id) {
+        user_id -> Uuid,
+        purchase_count -> Int4,
+        paid_in_cents -> Int8,
+        refunded_in_cents -> Int8,
+        /// Live courses that they may open; 0 once they are deleted.
+        course_count -> Int4,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -347,6 +443,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::sql_types::WebhookProvider;
+
+    /// Whose events are ours: the account that the first verified event named, under the issuer that was configured then. What names another one is ignored.
+    webhook_sources (provider, issuer) {
+        provider -> WebhookProvider,
+        issuer -> Text,
+        account -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(access_grants -> courses (course_id));
 diesel::joinable!(access_grants -> purchases (purchase_id));
 diesel::joinable!(audit_log -> users (actor_id));
@@ -355,15 +465,20 @@ diesel::joinable!(checkouts -> users (user_id));
 diesel::joinable!(course_products -> courses (course_id));
 diesel::joinable!(course_products -> products (product_id));
 diesel::joinable!(course_sections -> courses (course_id));
+diesel::joinable!(course_totals -> courses (course_id));
+diesel::joinable!(disputes -> purchases (purchase_id));
 diesel::joinable!(idempotency_keys -> users (user_id));
 diesel::joinable!(lessons -> course_sections (section_id));
 diesel::joinable!(purchases -> checkouts (checkout_id));
 diesel::joinable!(purchases -> products (product_id));
 diesel::joinable!(purchases -> users (user_id));
+diesel::joinable!(refunds -> purchases (purchase_id));
+diesel::joinable!(refunds -> users (requested_by));
 diesel::joinable!(user_course_access -> courses (course_id));
 diesel::joinable!(user_course_access -> users (user_id));
 diesel::joinable!(user_lesson_complete -> lessons (lesson_id));
 diesel::joinable!(user_lesson_complete -> users (user_id));
+diesel::joinable!(user_totals -> users (user_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     access_grants,
@@ -372,14 +487,20 @@ diesel::allow_tables_to_appear_in_same_query!(
     country_discounts,
     course_products,
     course_sections,
+    course_totals,
     courses,
+    disputes,
     idempotency_keys,
     jobs,
     lessons,
     products,
     purchases,
+    reconciler,
+    refunds,
     user_course_access,
     user_lesson_complete,
+    user_totals,
     users,
     webhook_events,
+    webhook_sources,
 );

@@ -4,13 +4,15 @@ use std::io;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use actix_web::HttpServer;
-use actix_web::dev::Server;
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use tokio::sync::watch;
 
 use crate::app::{AppState, Extra, app};
+use crate::handlers::metrics;
 use crate::jobs::worker;
+use crate::listener::Listener;
 
 /// How long requests in flight may take to finish after the server was told to stop, in seconds.
 const SHUTDOWN_TIMEOUT: u64 = 30;
@@ -51,7 +53,54 @@ pub fn serve(listener: TcpListener, state: AppState, extra: Extra) -> anyhow::Re
     Ok(server.run())
 }
 
-/// Serves requests and works on jobs until the process is told to stop (SIGINT, SIGTERM).
+/// Serves the metrics on the listener of `METRICS_ADDR`, if there is one.
+///
+/// # Errors
+/// When the address cannot be listened on.
+fn serve_metrics(state: &AppState) -> anyhow::Result<Option<Server>> {
+    let Some(address) = state.config.metrics_addr else {
+        return Ok(None);
+    };
+    let listener = TcpListener::bind(address)
+        .with_context(|| format!("METRICS_ADDR: {address} cannot be listened on"))?;
+    let state = web::Data::new(state.clone());
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .route("/metrics", web::get().to(metrics::show_to_all))
+    });
+    let server = server.workers(1).disable_signals().listen(listener)?;
+    Ok(Some(server.run()))
+}
+
+/// What every program that goes on for longer has beside its work: ears for the other instances, and metrics.
+struct Company {
+    metrics: Option<ServerHandle>,
+    _listener: Listener,
+}
+
+impl Company {
+    fn start(state: &AppState) -> anyhow::Result<Self> {
+        let server = serve_metrics(state)?;
+        let metrics = server.as_ref().map(Server::handle);
+        server.map(tokio::spawn);
+        let listener = state.listen().context("the listener cannot start")?;
+        Ok(Self {
+            metrics,
+            _listener: listener,
+        })
+    }
+
+    /// Metrics are served to the end.
+    async fn end(self) {
+        if let Some(metrics) = self.metrics {
+            metrics.stop(false).await;
+        }
+    }
+}
+
+/// Serves requests and works on jobs until the process is told to stop (SIGINT, SIGTERM). The worker takes no more work
+/// from then on and finishes what it has, while requests in flight finish too.
 ///
 /// # Errors
 /// When the server cannot start or breaks.
@@ -63,13 +112,21 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     // Built first: when that fails, no worker has begun anything.
     let server = serve(listener, state.clone(), extra)?;
+    let company = Company::start(&state)?;
     let (stop, stopped) = watch::channel(false);
     let worker = with_jobs.then(|| tokio::spawn(worker::run(state, stopped)));
+    let stop_early = stop.clone();
+    tokio::spawn(async move {
+        if wait_for_signal().await.is_ok() {
+            stop_early.send_replace(true);
+        }
+    });
     let served = server.await.context("the server broke");
     stop.send_replace(true);
     if let Some(worker) = worker {
         worker.await.context("the worker broke")?;
     }
+    company.end().await;
     served
 }
 
@@ -78,11 +135,14 @@ pub async fn run(
 /// # Errors
 /// When signals cannot be listened to.
 pub async fn run_jobs(state: AppState) -> anyhow::Result<()> {
+    let company = Company::start(&state)?;
     let (stop, stopped) = watch::channel(false);
     let worker = tokio::spawn(worker::run(state, stopped));
     wait_for_signal().await?;
     stop.send_replace(true);
-    worker.await.context("the worker broke")
+    worker.await.context("the worker broke")?;
+    company.end().await;
+    Ok(())
 }
 
 /// Returns at the first SIGINT or SIGTERM.

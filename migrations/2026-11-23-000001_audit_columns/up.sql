@@ -26,3 +26,16 @@ BEGIN
         target);
 END
 $$;
+
+-- Tells every instance what was committed: NOTIFY on the channel that the trigger names, with the row's id when it
+-- fires for rows. Postgres sends nothing for what is rolled back, and the same message once for each transaction.
+CREATE FUNCTION notify_listeners() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_LEVEL = 'ROW' THEN
+        PERFORM pg_notify(TG_ARGV[0], NEW.id::text);
+    ELSE
+        PERFORM pg_notify(TG_ARGV[0], '');
+    END IF;
+    RETURN NULL;
+END
+$$;

@@ -19,6 +19,8 @@ CREATE TABLE users (
 );
 SELECT add_audit_columns('users');
 CREATE INDEX users_created_at_idx ON users (created_at, id);
+CREATE INDEX users_deleted_idx ON users (id) WHERE deleted_at IS NOT NULL;
+CREATE INDEX users_role_idx ON users (role, created_at, id);
 
 COMMENT ON TABLE users IS 'People, kept locally for speed; Clerk stays the source of who they are.';
 COMMENT ON COLUMN users.email IS 'The verified primary address at Clerk; nothing is matched by it, so it is not unique.';

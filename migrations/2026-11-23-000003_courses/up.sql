@@ -12,6 +12,8 @@ CREATE TABLE courses (
 );
 SELECT add_audit_columns('courses');
 CREATE INDEX courses_created_at_idx ON courses (created_at, id);
+CREATE INDEX courses_name_idx ON courses (name, id);
+CREATE INDEX courses_deleted_idx ON courses (created_at, id) WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE course_sections (
     id uuid NOT NULL DEFAULT gen_random_uuid(),

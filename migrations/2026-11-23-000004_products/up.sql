@@ -19,6 +19,10 @@ CREATE INDEX products_public_name_idx ON products (name, id) WHERE status = 'pub
 CREATE INDEX products_public_price_idx ON products (price_in_cents, id) WHERE status = 'public' AND deleted_at IS NULL;
 CREATE INDEX products_public_created_at_idx ON products (created_at, id) WHERE status = 'public' AND deleted_at IS NULL;
 CREATE INDEX products_created_at_idx ON products (created_at, id);
+CREATE INDEX products_name_idx ON products (name, id);
+CREATE INDEX products_price_idx ON products (price_in_cents, id);
+CREATE INDEX products_status_idx ON products (status, created_at, id);
+CREATE INDEX products_deleted_idx ON products (created_at, id) WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE course_products (
     product_id uuid NOT NULL,

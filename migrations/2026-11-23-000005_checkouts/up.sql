@@ -47,6 +47,9 @@ CREATE INDEX checkouts_user_id_idx ON checkouts (user_id);
 CREATE INDEX checkouts_product_id_idx ON checkouts (product_id);
 CREATE INDEX checkouts_unsettled_idx ON checkouts (created_at) WHERE status IN ('creating', 'open', 'processing');
 
+CREATE TRIGGER notify_listeners AFTER UPDATE OF status ON checkouts
+    FOR EACH ROW WHEN (OLD.status IS DISTINCT FROM NEW.status) EXECUTE FUNCTION notify_listeners('lectern_checkout');
+
 COMMENT ON TABLE checkouts IS 'The offer behind a Stripe checkout session, frozen before Stripe hears of it; fulfilment reads this row and never today''s product.';
 COMMENT ON COLUMN checkouts.product_details IS 'What the buyer saw: {name, description, imageUrl}.';
 COMMENT ON COLUMN checkouts.course_ids IS 'What the buyer gets.';

@@ -12,9 +12,11 @@ CREATE TABLE purchases (
     stripe_session_id text,
     stripe_payment_intent_id text,
     receipt_url text,
+    receipt_checked_at timestamptz,
     card_country text,
     flags text[] NOT NULL DEFAULT '{}',
     refunded_at timestamptz,
+    disputed_at timestamptz,
     CONSTRAINT purchases_pkey PRIMARY KEY (id),
     CONSTRAINT purchases_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE RESTRICT,
     CONSTRAINT purchases_product_id_fkey FOREIGN KEY (product_id) REFERENCES products (id) ON DELETE RESTRICT,
@@ -34,11 +36,15 @@ SELECT add_audit_columns('purchases');
 CREATE INDEX purchases_user_id_idx ON purchases (user_id, created_at, id);
 CREATE INDEX purchases_product_id_idx ON purchases (product_id, created_at, id);
 CREATE INDEX purchases_created_at_idx ON purchases (created_at, id);
+CREATE INDEX purchases_customers_idx ON purchases (product_id, user_id);
+CREATE INDEX purchases_refunded_idx ON purchases (created_at, id) WHERE refunded_at IS NOT NULL OR refunded_in_cents > 0;
 
 COMMENT ON TABLE purchases IS 'Money that was paid, or a free product that was claimed. Never deleted.';
 COMMENT ON COLUMN purchases.product_details IS 'The product as it was sold: {name, description, imageUrl}.';
 COMMENT ON COLUMN purchases.price_paid_in_cents IS 'What Stripe says was charged, in the smallest unit of the currency.';
-COMMENT ON COLUMN purchases.refunded_in_cents IS 'Kept by the transaction that changes a refund; the constraint forbids more than was paid.';
-COMMENT ON COLUMN purchases.refunded_at IS 'When the whole price had gone back, and with it the access.';
+COMMENT ON COLUMN purchases.receipt_checked_at IS 'When Stripe was last asked for the receipt: its address is good for a while only.';
+COMMENT ON COLUMN purchases.refunded_in_cents IS 'The sum of the refunds that count, kept by the transaction that changes one; the constraint forbids more than was paid.';
+COMMENT ON COLUMN purchases.refunded_at IS 'When the whole price had gone back or was on its way, and the access gone with it.';
+COMMENT ON COLUMN purchases.disputed_at IS 'Since when a dispute that is open or was lost holds the payment, and with it the access.';
 COMMENT ON COLUMN purchases.checkout_id IS 'Null for a claimed free product: no Stripe was involved.';
-COMMENT ON COLUMN purchases.flags IS 'What the owner should look at, such as amount-mismatch or buyer-deleted.';
+COMMENT ON COLUMN purchases.flags IS 'What the owner should look at, such as amount-mismatch, buyer-deleted or early-fraud-warning.';

@@ -32,35 +32,39 @@ CREATE TABLE user_course_access (
     CONSTRAINT user_course_access_course_id_fkey FOREIGN KEY (course_id) REFERENCES courses (id) ON DELETE CASCADE
 );
 SELECT add_audit_columns('user_course_access');
-CREATE INDEX user_course_access_course_id_idx ON user_course_access (course_id);
+CREATE INDEX user_course_access_course_id_idx ON user_course_access (course_id, user_id);
 
 -- Holds user_course_access equal to the live grants, in the very transaction that changes a grant.
 -- The access row is locked before the grants are counted: of two transactions that end the last two
 -- grants, the second waits here and then, with a fresh snapshot, sees that none is left.
 CREATE FUNCTION derive_user_course_access() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    the_user uuid := coalesce(NEW.user_id, OLD.user_id);
-    the_course uuid := coalesce(NEW.course_id, OLD.course_id);
 BEGIN
-    IF NEW.id IS NOT NULL AND NEW.ended_at IS NULL THEN
-        -- One statement makes the row or locks it: between two, an end of the last other grant could remove it.
-        INSERT INTO user_course_access (user_id, course_id) VALUES (the_user, the_course)
+    IF TG_OP <> 'DELETE' THEN
+        -- One statement makes the rows or locks them: between two, an end of the last other grant could remove one.
+        INSERT INTO user_course_access (user_id, course_id)
+        SELECT DISTINCT user_id, course_id FROM changed WHERE ended_at IS NULL ORDER BY user_id, course_id
         ON CONFLICT (user_id, course_id) DO UPDATE SET user_id = EXCLUDED.user_id;
-    ELSE
-        PERFORM FROM user_course_access WHERE user_id = the_user AND course_id = the_course FOR UPDATE;
-        DELETE FROM user_course_access
-        WHERE user_id = the_user AND course_id = the_course
+    END IF;
+    IF TG_OP = 'DELETE' OR EXISTS (SELECT FROM changed WHERE ended_at IS NOT NULL) THEN
+        PERFORM FROM user_course_access WHERE (user_id, course_id) IN (SELECT user_id, course_id FROM changed)
+        ORDER BY user_id, course_id FOR UPDATE;
+        DELETE FROM user_course_access a
+        WHERE (user_id, course_id) IN (SELECT user_id, course_id FROM changed)
           AND NOT EXISTS (
               SELECT FROM access_grants
-              WHERE user_id = the_user AND course_id = the_course AND ended_at IS NULL
+              WHERE user_id = a.user_id AND course_id = a.course_id AND ended_at IS NULL
           );
     END IF;
     RETURN NULL;
 END
 $$;
 
-CREATE TRIGGER derive_user_course_access AFTER INSERT OR UPDATE OF ended_at OR DELETE ON access_grants
-    FOR EACH ROW EXECUTE FUNCTION derive_user_course_access();
+CREATE TRIGGER derive_user_course_access_after_insert AFTER INSERT ON access_grants
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION derive_user_course_access();
+CREATE TRIGGER derive_user_course_access_after_update AFTER UPDATE ON access_grants
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION derive_user_course_access();
+CREATE TRIGGER derive_user_course_access_after_delete AFTER DELETE ON access_grants
+    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION derive_user_course_access();
 
 COMMENT ON TABLE access_grants IS 'Why somebody may open a course: access is at least one grant that has not ended.';
 COMMENT ON COLUMN access_grants.purchase_id IS 'A purchase gives and takes only its own grants.';

@@ -14,6 +14,10 @@ CREATE TABLE jobs (
 );
 SELECT add_audit_columns('jobs');
 CREATE INDEX jobs_due_idx ON jobs (due_at) WHERE status = 'pending';
+CREATE INDEX jobs_dead_idx ON jobs (updated_at) WHERE status = 'dead';
+CREATE INDEX jobs_finished_idx ON jobs (finished_at) WHERE status = 'done';
+CREATE TRIGGER notify_listeners AFTER INSERT ON jobs
+    FOR EACH STATEMENT EXECUTE FUNCTION notify_listeners('lectern_outbox');
 
 COMMENT ON TABLE jobs IS 'The outbox: calls to the outside world, written by the transaction that needs them and made after it committed, at least once.';
 COMMENT ON COLUMN jobs.due_at IS 'When it may next be worked on: now for a new one, the end of the lease for one in work, the end of the back-off for one that failed.';

@@ -1,5 +1,6 @@
 DROP TRIGGER write_role_audit_log ON users;
 DROP FUNCTION write_role_audit_log();
+DROP TRIGGER write_audit_log ON webhook_events;
 DROP TRIGGER write_audit_log ON access_grants;
 DROP TRIGGER write_audit_log ON country_discounts;
 DROP TRIGGER write_audit_log ON course_products;

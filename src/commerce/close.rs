@@ -41,7 +41,7 @@ pub async fn refresh(state: &AppState, row: &CheckoutRow) -> Result<(), Problem>
     )
     .await;
     match asked.unwrap_or_else(|late| Err(StripeError::Unavailable(late.to_string()))) {
-        Ok(session) => fulfil::settle(state, row.id, session).await,
+        Ok(session) => fulfil::settle(state, row.id, session).await.map(drop),
         Err(error) => {
             tracing::warn!(%error, checkout_id = %row.id, "a checkout could not be refreshed");
             Ok(())
@@ -49,11 +49,11 @@ pub async fn refresh(state: &AppState, row: &CheckoutRow) -> Result<(), Problem>
     }
 }
 
-/// Takes over where a session stands at Stripe (a job).
+/// Takes over where a session stands at Stripe. Returns whether the checkout moved.
 ///
 /// # Errors
 /// When Stripe or the database does not answer.
-pub async fn read_session(state: &AppState, id: Uuid, session_id: &str) -> Result<(), Problem> {
+pub async fn read_session(state: &AppState, id: Uuid, session_id: &str) -> Result<bool, Problem> {
     let session = state.stripe.retrieve_checkout_session(session_id).await?;
     fulfil::settle(state, id, session).await
 }
@@ -137,5 +137,5 @@ pub async fn expire(state: &AppState, id: Uuid) -> Result<(), Problem> {
         }
         answer => answer?,
     };
-    fulfil::settle(state, id, session).await
+    fulfil::settle(state, id, session).await.map(drop)
 }

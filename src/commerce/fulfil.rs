@@ -5,15 +5,18 @@ use diesel::PgConnection;
 use uuid::Uuid;
 
 use super::checkout::set_aside;
+use super::{access, payment};
 use crate::app::AppState;
-use crate::domain::enums::CheckoutStatus;
+use crate::domain::enums::{CheckoutStatus, RefundStatus};
 use crate::jobs::{self, Job};
 use crate::problem::{Code, Problem};
 use crate::providers::stripe::{CheckoutSession, SessionState};
 use crate::repositories::access_grant;
 use crate::repositories::checkout::{self, CheckoutRow, SessionFacts};
 use crate::repositories::purchase::{self, NewPurchase};
+use crate::repositories::refund::{self, NewRefund};
 use crate::repositories::user::{self, UserRow};
+use crate::webhooks::money;
 
 /// Less or other money was paid than was asked for.
 const AMOUNT_MISMATCH: &str = "amount-mismatch";
@@ -22,7 +25,7 @@ const BUYER_DELETED: &str = "buyer-deleted";
 /// The buyer owned the product already.
 const DUPLICATE: &str = "duplicate";
 
-/// [`converge`] in a transaction of its own, and a word to whoever waits for the checkout.
+/// [`converge`] in a transaction of its own, and a word to whoever waits for the checkout. Returns whether it moved.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -30,7 +33,7 @@ pub async fn settle(
     state: &AppState,
     checkout_id: Uuid,
     session: CheckoutSession,
-) -> Result<(), Problem> {
+) -> Result<bool, Problem> {
     let moved = state
         .db
         .transaction(move |conn| converge(conn, checkout_id, &session))
@@ -38,8 +41,8 @@ pub async fn settle(
     if moved {
         state.checkout_changed.notify_waiters();
     }
-    state.outbox_waiting.notify_one();
-    Ok(())
+    state.ring_if_deaf();
+    Ok(moved)
 }
 
 /// Takes over what a session says, as far as it is news.
@@ -51,6 +54,9 @@ pub fn converge(
     checkout_id: Uuid,
     session: &CheckoutSession,
 ) -> Result<bool, Problem> {
+    if let (SessionState::Paid, Some(id)) = (session.state, &session.payment_intent_id) {
+        payment::lock(conn, id)?;
+    }
     // The buyer is locked first, as everywhere: two transactions never wait for each other in a circle.
     let (CheckoutRow { user_id, .. }, _) = checkout::find(conn, checkout_id)?;
     let buyer = user::lock(conn, user_id)?;
@@ -150,9 +156,17 @@ fn fulfil(
                 .collect(),
         },
     )?;
-    if enough && !is_deleted {
+    if enough && !is_deleted && !is_owned {
         let course_ids: Vec<Uuid> = row.course_ids.iter().flatten().copied().collect();
         access_grant::grant_purchase(conn, buyer.id, purchase_id, &course_ids)?;
+    }
+    // What happened to the payment before it was booked.
+    if let Some(id) = &session.payment_intent_id {
+        money::catch_up(conn, id)?;
+    }
+    access::align(conn, purchase_id)?;
+    if is_owned {
+        give_back(conn, purchase_id)?;
     }
     // What was opened beside it must not be paid as well.
     if let Some(sibling) = checkout::find_live(conn, buyer.id, row.product_id)? {
@@ -163,4 +177,29 @@ fn fulfil(
     }
     tracing::info!(checkout_id = %row.id, %purchase_id, as_offered, "checkout fulfilled");
     Ok(())
+}
+
+/// Refunds what was paid for a product that the buyer owned already, as far as it has not gone back by itself.
+fn give_back(conn: &mut PgConnection, purchase_id: Uuid) -> Result<(), Problem> {
+    let row = purchase::find(conn, purchase_id)?;
+    let amount_in_cents = row.price_paid_in_cents - row.refunded_in_cents;
+    let is_payment = row.stripe_payment_intent_id.is_some() && amount_in_cents > 0;
+    if !is_payment || row.disputed_at.is_some() {
+        return Ok(());
+    }
+    let new = NewRefund {
+        purchase_id,
+        amount_in_cents,
+        currency: row.currency,
+        status: RefundStatus::Pending,
+        revoke_access: false,
+        reason: Some(DUPLICATE.to_owned()),
+        requested_by: None,
+        idempotency_key: None,
+        stripe_refund_id: None,
+        failure_reason: None,
+    };
+    let refund_id = refund::insert(conn, &new)?.id;
+    jobs::enqueue(conn, &Job::SendRefund { refund_id })?;
+    access::align(conn, purchase_id)
 }

@@ -41,6 +41,8 @@ pub struct Config {
     pub redis_url: Option<SecretString>,
     pub rate_limits: Quotas,
     pub tls: Option<TlsConfig>,
+    /// Where `/metrics` has a listener of its own.
+    pub metrics_addr: Option<SocketAddr>,
     pub log_format: LogFormat,
 }
 
@@ -52,6 +54,10 @@ pub struct ClerkConfig {
     /// Allowed `azp` claims; empty means any (development only).
     pub authorized_parties: Vec<String>,
     pub webhook_secrets: Vec<StandardSecret>,
+    /// For Clerk's Backend API; without it nothing is written to Clerk, and nobody is deleted there.
+    pub secret_key: Option<SecretString>,
+    /// Without a trailing slash.
+    pub api_url: String,
 }
 
 /// Stripe, or a stand-in at another address.
@@ -184,6 +190,16 @@ impl Config {
                 webhook_secrets: vars.required_list("CLERK_WEBHOOK_SECRETS", |secret| {
                     secret.parse::<StandardSecret>().ok()
                 }),
+                secret_key: vars
+                    .parsed_if(
+                        "CLERK_SECRET_KEY",
+                        "a Clerk secret key, sk_...",
+                        |key: &String| key.starts_with("sk_"),
+                    )
+                    .map(SecretString::from),
+                api_url: vars
+                    .optional_url("CLERK_API_URL")
+                    .unwrap_or_else(|| "https://api.clerk.com".to_owned()),
             },
             stripe: StripeConfig {
                 secret_key: vars
@@ -222,6 +238,7 @@ impl Config {
                 checkout: vars.rate_limit("RATE_LIMIT_CHECKOUT", 10),
             },
             tls: vars.tls(),
+            metrics_addr: vars.parsed("METRICS_ADDR", "an address such as 127.0.0.1:9090"),
             log_format: vars.log_format(),
             bind_addr,
         }

@@ -1,7 +1,9 @@
-//! The demo store that fills an empty database: what is in it is `store.json`, how it is written is here.
+//! The demo store that fills an empty database: what is in it is `store.json`, how it is written is here. And a large
+//! one, to measure with.
 
 mod catalogue;
 mod learning;
+mod scale;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -11,6 +13,7 @@ use std::fmt;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::prelude::*;
 
+pub use self::scale::{Scale, seed_large};
 pub use self::store::Person;
 use self::store::Store;
 use crate::schema::{courses, products};
@@ -100,14 +103,7 @@ pub fn people() -> Result<Vec<Person>, SeedError> {
 pub fn seed(conn: &mut PgConnection, currency: &str) -> Result<Seeded, SeedError> {
     let mut store = Store::embedded()?;
     conn.transaction(|conn| {
-        // Of two that seed at once, the second waits here and then finds the database filled.
-        diesel::sql_query("LOCK TABLE products, courses IN SHARE ROW EXCLUSIVE MODE")
-            .execute(conn)?;
-        let held: i64 = products::table.count().get_result::<i64>(conn)?
-            + courses::table.count().get_result::<i64>(conn)?;
-        if held > 0 {
-            return Err(SeedError::NotEmpty);
-        }
+        lock_empty(conn)?;
         let now = Utc::now();
         catalogue::write_people(conn, &mut store.people, now)?;
         let (courses, sections, lessons) = catalogue::write_courses(conn, &store, now)?;
@@ -127,6 +123,17 @@ pub fn seed(conn: &mut PgConnection, currency: &str) -> Result<Seeded, SeedError
             paid: purchases.into_iter().flatten().collect(),
         })
     })
+}
+
+/// Of two that seed at once, the second waits here and then finds the database filled.
+fn lock_empty(conn: &mut PgConnection) -> Result<(), SeedError> {
+    diesel::sql_query("LOCK TABLE products, courses IN SHARE ROW EXCLUSIVE MODE").execute(conn)?;
+    let held: i64 = products::table.count().get_result::<i64>(conn)?
+        + courses::table.count().get_result::<i64>(conn)?;
+    if held > 0 {
+        return Err(SeedError::NotEmpty);
+    }
+    Ok(())
 }
 
 fn ago(now: DateTime<Utc>, days: u32) -> DateTime<Utc> {

@@ -36,6 +36,7 @@ const DATABASE: &str = "lectern";
 const STRIPE_SECRET_KEY: &str = "sk_test_local";
 const STRIPE_WEBHOOK_SECRET: &str = "whsec_local";
 /// "a local Clerk's webhooks" in base64.
+const CLERK_SECRET_KEY: &str = "sk_test_local";
 const CLERK_WEBHOOK_SECRET: &str = "whsec_YSBsb2NhbCBDbGVyaydzIHdlYmhvb2tz";
 
 /// The stand-ins, on a listener of their own.
@@ -77,7 +78,12 @@ pub fn run(options: &DevOptions) -> anyhow::Result<()> {
         )?),
     };
     let providers = start_providers(&books, address.port(), &public_url)?;
-    let defaults = defaults(cluster.as_ref(), &public_url, address, &providers);
+    let mut defaults = defaults(cluster.as_ref(), &public_url, address, &providers);
+    // Never one Clerk's people with another one's API: it would take them for deleted.
+    if variable("CLERK_ISSUER").is_none() && variable("CLERK_SECRET_KEY").is_none() {
+        defaults.insert("CLERK_SECRET_KEY", CLERK_SECRET_KEY.to_owned());
+        defaults.insert("CLERK_API_URL", providers.clerk.issuer().to_owned());
+    }
     let config =
         Config::from_variables(|name| variable(name).or_else(|| defaults.get(name).cloned()))?;
     telemetry::init(config.log_format);

@@ -105,6 +105,16 @@ pg_enum! {
 }
 
 pg_enum! {
+    /// Where a refund stands, in the order in which it moves.
+    RefundStatus: RefundStatus {
+        Pending = "pending",
+        Succeeded = "succeeded",
+        Failed = "failed",
+        Canceled = "canceled",
+    }
+}
+
+pg_enum! {
     /// Who sent an event.
     WebhookProvider: WebhookProvider { Stripe = "stripe", Clerk = "clerk" }
 }
@@ -122,6 +132,13 @@ pg_enum! {
 pg_enum! {
     /// What became of a job.
     JobStatus: JobStatus { Pending = "pending", Done = "done", Dead = "dead" }
+}
+
+impl RefundStatus {
+    /// Whether nothing goes back, or what went has come back.
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::Failed | Self::Canceled)
+    }
 }
 
 impl CheckoutStatus {

@@ -97,11 +97,26 @@ fn check(text: &str, max: usize, lines: bool) -> garde::Result {
     }
 }
 
-/// The `LIKE` pattern of texts that hold this one.
-pub fn contains(text: &str) -> String {
+/// Where a text is looked for in others, as `LIKE` patterns.
+pub enum Holding {
+    /// Anywhere.
+    Anywhere(String),
+    /// Where the text begins, or a later word of it. An index of trigrams knows no shorter part of a word but its beginning.
+    AtStart { text: String, word: String },
+}
+
+/// The patterns of texts that hold this one.
+pub fn holding(text: &str) -> Holding {
     let escaped = text
         .replace('\\', "\\\\")
         .replace('%', "\\%")
         .replace('_', "\\_");
-    format!("%{escaped}%")
+    if text.chars().count() < 3 {
+        Holding::AtStart {
+            text: format!("{escaped}%"),
+            word: format!("% {escaped}%"),
+        }
+    } else {
+        Holding::Anywhere(format!("%{escaped}%"))
+    }
 }

@@ -4,8 +4,10 @@ pub mod admin;
 pub mod checkout;
 pub mod country_discount;
 pub mod course;
+pub mod export;
 pub mod health;
 pub mod lesson;
+pub mod metrics;
 pub mod problem;
 pub mod product;
 pub mod purchase;
@@ -45,6 +47,13 @@ pub fn created(location: &str, body: &impl Serialize) -> HttpResponse {
         .insert_header((header::CACHE_CONTROL, PRIVATE_CACHE))
         .insert_header((header::LOCATION, location))
         .json(body)
+}
+
+/// 202: it will be done.
+pub fn accepted() -> HttpResponse {
+    HttpResponse::Accepted()
+        .insert_header((header::CACHE_CONTROL, PRIVATE_CACHE))
+        .finish()
 }
 
 /// 204.

@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use crate::http::page::{Page, default_limit, place};
 use crate::http::query::Query;
 use crate::problem::Problem;
-use crate::repositories::product::{self, CatalogueOrder, OutlineLine, ProductRow};
+use crate::repositories::product::{self, OutlineLine, ProductFilter, ProductOrder, ProductRow};
 
 /// A product as everybody sees it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -132,9 +132,9 @@ fn nest(lines: Vec<OutlineLine>) -> Vec<OutlineCourse> {
     courses
 }
 
-/// The order of the catalogue; a minus sign turns it round.
+/// The order of products; a minus sign turns it round.
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
-pub enum CatalogueSort {
+pub enum ProductSort {
     #[serde(rename = "name")]
     Name,
     #[serde(rename = "-name")]
@@ -150,60 +150,62 @@ pub enum CatalogueSort {
     PriceDescending,
 }
 
-impl CatalogueSort {
-    /// The list and its order, as cursors name it.
-    const fn place(self) -> &'static str {
-        match self {
-            Self::Name => "products name",
-            Self::NameDescending => "products -name",
-            Self::CreatedAt => "products createdAt",
-            Self::CreatedAtDescending => "products -createdAt",
-            Self::Price => "products priceInCents",
-            Self::PriceDescending => "products -priceInCents",
-        }
+impl ProductSort {
+    /// A list and its order, as cursors name them.
+    fn place(self, list: &str) -> String {
+        let order = match self {
+            Self::Name => "name",
+            Self::NameDescending => "-name",
+            Self::CreatedAt => "createdAt",
+            Self::CreatedAtDescending => "-createdAt",
+            Self::Price => "priceInCents",
+            Self::PriceDescending => "-priceInCents",
+        };
+        format!("{list} {order}")
     }
 
-    fn after(self, cursor: Option<&str>) -> Result<CatalogueOrder, Problem> {
-        let sort = self.place();
+    /// The order, from the place on that a cursor of this list names.
+    ///
+    /// # Errors
+    /// 400 `invalid-cursor`
+    pub fn after(self, list: &str, cursor: Option<&str>) -> Result<ProductOrder, Problem> {
+        let sort = &self.place(list);
         Ok(match self {
-            Self::Name => CatalogueOrder::Name(place(cursor, sort)?),
-            Self::NameDescending => CatalogueOrder::NameDescending(place(cursor, sort)?),
-            Self::CreatedAt => CatalogueOrder::CreatedAt(place(cursor, sort)?),
-            Self::CreatedAtDescending => CatalogueOrder::CreatedAtDescending(place(cursor, sort)?),
-            Self::Price => CatalogueOrder::Price(place(cursor, sort)?),
-            Self::PriceDescending => CatalogueOrder::PriceDescending(place(cursor, sort)?),
+            Self::Name => ProductOrder::Name(place(cursor, sort)?),
+            Self::NameDescending => ProductOrder::NameDescending(place(cursor, sort)?),
+            Self::CreatedAt => ProductOrder::CreatedAt(place(cursor, sort)?),
+            Self::CreatedAtDescending => ProductOrder::CreatedAtDescending(place(cursor, sort)?),
+            Self::Price => ProductOrder::Price(place(cursor, sort)?),
+            Self::PriceDescending => ProductOrder::PriceDescending(place(cursor, sort)?),
         })
     }
 
-    fn page(
+    /// A page of this list.
+    ///
+    /// # Errors
+    /// When a sort key cannot be written as JSON.
+    pub fn page<R, T: Serialize>(
         self,
-        rows: Vec<ProductRow>,
+        list: &str,
+        rows: Vec<R>,
         limit: u8,
-        currency: &str,
-    ) -> Result<Page<Product>, Problem> {
-        let present = |row| Product::new(row, currency);
+        product: impl Fn(&R) -> &ProductRow,
+        present: impl Fn(R) -> T,
+    ) -> Result<Page<T>, Problem> {
+        let sort = &self.place(list);
         match self {
-            Self::Name | Self::NameDescending => Page::new(
-                rows,
-                limit,
-                self.place(),
-                |row| (row.name.clone(), row.id),
-                present,
-            ),
-            Self::CreatedAt | Self::CreatedAtDescending => Page::new(
-                rows,
-                limit,
-                self.place(),
-                |row| (row.created_at, row.id),
-                present,
-            ),
-            Self::Price | Self::PriceDescending => Page::new(
-                rows,
-                limit,
-                self.place(),
-                |row| (row.price_in_cents, row.id),
-                present,
-            ),
+            Self::Name | Self::NameDescending => {
+                let key = |row: &R| (product(row).name.clone(), product(row).id);
+                Page::new(rows, limit, sort, key, present)
+            }
+            Self::CreatedAt | Self::CreatedAtDescending => {
+                let key = |row: &R| (product(row).created_at, product(row).id);
+                Page::new(rows, limit, sort, key, present)
+            }
+            Self::Price | Self::PriceDescending => {
+                let key = |row: &R| (product(row).price_in_cents, product(row).id);
+                Page::new(rows, limit, sort, key, present)
+            }
         }
     }
 }
@@ -224,7 +226,7 @@ pub struct CatalogueQuery {
     #[garde(skip)]
     #[serde(default)]
     #[param(inline)]
-    sort: CatalogueSort,
+    sort: ProductSort,
     /// How many rows at most.
     #[garde(range(min = 1, max = 100))]
     #[serde(default = "default_limit")]
@@ -248,22 +250,22 @@ pub async fn catalogue(
     state: web::Data<AppState>,
     Query(query): Query<CatalogueQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let order = query.sort.after(query.cursor.as_deref())?;
+    const LIST: &str = "products";
+    let order = query.sort.after(LIST, query.cursor.as_deref())?;
+    let filter = ProductFilter {
+        search: query.q.map(Into::into),
+        course_id: query.course_id,
+    };
+    let limit = i64::from(query.limit) + 1;
     let rows = state
         .db
-        .read(move |conn| {
-            Ok(product::catalogue(
-                conn,
-                order,
-                query.course_id,
-                query.q.as_deref(),
-                i64::from(query.limit) + 1,
-            )?)
-        })
+        .read(move |conn| Ok(product::catalogue(conn, filter, order, limit)?))
         .await?;
+    let currency = state.config.currency.as_str();
+    let present = |row| Product::new(row, currency);
     let page = query
         .sort
-        .page(rows, query.limit, state.config.currency.as_str())?;
+        .page(LIST, rows, query.limit, |row| row, present)?;
     Ok(page.to_response(&request, super::PUBLIC_CACHE))
 }
 

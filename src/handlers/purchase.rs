@@ -2,6 +2,7 @@
 
 use actix_web::{HttpRequest, HttpResponse, get, post, web};
 use chrono::{DateTime, Utc};
+use diesel::PgConnection;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -9,15 +10,16 @@ use uuid::Uuid;
 use super::private;
 use crate::app::AppState;
 use crate::auth::extractors::CurrentUser;
-use crate::commerce;
 use crate::commerce::offer::ProductDetails;
+use crate::commerce::{self, payment};
+use crate::domain::enums::RefundStatus;
 use crate::domain::time::Timestamp;
 use crate::http::answer::Answer;
 use crate::http::idempotency::MaybeTicket;
 use crate::http::page::{Page, PageQuery, place};
 use crate::http::query::Query;
 use crate::problem::Problem;
-use crate::repositories::purchase::{self, PurchaseRow, PurchaseStatus};
+use crate::repositories::purchase::{self, CountedRefund, PurchaseRow, PurchaseStatus};
 
 /// A purchase, as it was made. Amounts are in the currency's smallest unit.
 #[derive(Debug, Serialize, ToSchema)]
@@ -40,7 +42,7 @@ pub struct Purchase {
     /// Stripe's receipt, when there is one.
     #[schema(required = true)]
     pub receipt_url: Option<String>,
-    /// When the whole price had gone back.
+    /// When the whole price had gone back, or was on its way.
     #[schema(required = true)]
     pub refunded_at: Option<Timestamp>,
     pub created_at: Timestamp,
@@ -77,6 +79,14 @@ impl PricingRow {
             amount_in_cents,
         }
     }
+
+    fn of_refund(refund: &CountedRefund) -> Self {
+        let label = match refund.status {
+            RefundStatus::Pending => "Refund (pending)",
+            _ => "Refund",
+        };
+        Self::new(PricingRowKind::Refund, label, -refund.amount_in_cents)
+    }
 }
 
 impl From<PurchaseRow> for Purchase {
@@ -94,13 +104,7 @@ impl From<PurchaseRow> for Purchase {
                 -row.discount_in_cents,
             ));
         }
-        if row.refunded_in_cents > 0 {
-            pricing_rows.push(PricingRow::new(
-                PricingRowKind::Refund,
-                "Refund",
-                -row.refunded_in_cents,
-            ));
-        }
+        pricing_rows.extend(row.refunds.0.iter().map(PricingRow::of_refund));
         let total = row.price_paid_in_cents - row.refunded_in_cents;
         pricing_rows.push(PricingRow::new(PricingRowKind::Total, "Total", total));
         Self {
@@ -193,9 +197,11 @@ pub async fn my_purchase(
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let row = state
-        .db
-        .read(move |conn| Ok(purchase::find_of_user(conn, *id, user.id())?))
-        .await?;
+    let (id, user_id) = (*id, user.id());
+    let find = move |conn: &mut PgConnection| Ok(purchase::find_of_user(conn, id, user_id)?);
+    let mut row = state.db.read(find).await?;
+    if payment::freshen_receipt(&state, &row).await {
+        row = state.db.read(find).await?;
+    }
     Ok(private(&Purchase::from(row)))
 }

@@ -8,6 +8,11 @@ use uuid::Uuid;
 use crate::domain::enums::AccessSource;
 use crate::schema::{access_grants, courses};
 
+/// Why a purchase's access ended: its money went back, or is with the buyer's bank.
+pub const REFUND: &str = "refund";
+pub const DISPUTE: &str = "dispute";
+const MONEY: [&str; 2] = [REFUND, DISPUTE];
+
 /// Gives the buyer the courses of a purchase. Courses that were purged meanwhile are left out; the order of the
 /// ids is the same for everybody, so that two purchases at once do not wait for each other in a circle.
 pub fn grant_purchase(
@@ -39,6 +44,34 @@ pub fn grant_purchase(
         .map(drop)
 }
 
+/// Ends what a purchase gave; what has ended keeps its time, and tells the latest reason.
+pub fn end_purchase(conn: &mut PgConnection, purchase_id: Uuid, because: &str) -> QueryResult<()> {
+    let given = access_grants::table.filter(access_grants::purchase_id.eq(purchase_id));
+    let by_money = access_grants::ended_because.eq_any(MONEY);
+    diesel::update(given.filter(by_money))
+        .set(access_grants::ended_because.eq(because))
+        .execute(conn)?;
+    diesel::update(given.filter(access_grants::ended_at.is_null()))
+        .set((
+            access_grants::ended_at.eq(now),
+            access_grants::ended_because.eq(because),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
+/// Revives what a refund or a dispute of this purchase had ended.
+pub fn revive_purchase(conn: &mut PgConnection, purchase_id: Uuid) -> QueryResult<()> {
+    let given = access_grants::table.filter(access_grants::purchase_id.eq(purchase_id));
+    diesel::update(given.filter(access_grants::ended_because.eq_any(MONEY)))
+        .set((
+            access_grants::ended_at.eq(None::<DateTime<Utc>>),
+            access_grants::ended_because.eq(None::<String>),
+        ))
+        .execute(conn)
+        .map(drop)
+}
+
 /// A grant and what became of it.
 #[derive(Debug, Clone, HasQuery)]
 #[diesel(table_name = access_grants)]
@@ -66,6 +99,21 @@ pub fn of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<(Grant
         ))
         .select((GrantRow::as_select(), courses::name))
         .load(conn)
+}
+
+/// Ends everything that a person holds, and forgets what was noted about them.
+pub fn end_all(conn: &mut PgConnection, user_id: Uuid, because: &str) -> QueryResult<()> {
+    let grants = access_grants::table.filter(access_grants::user_id.eq(user_id));
+    diesel::update(grants)
+        .set(access_grants::reason.eq(None::<String>))
+        .execute(conn)?;
+    diesel::update(grants.filter(access_grants::ended_at.is_null()))
+        .set((
+            access_grants::ended_at.eq(now),
+            access_grants::ended_because.eq(because),
+        ))
+        .execute(conn)
+        .map(drop)
 }
 
 /// Whether access was given by hand and still holds. The person has to be locked.

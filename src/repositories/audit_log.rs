@@ -32,6 +32,18 @@ pub struct AuditFilter {
     pub to: Option<DateTime<Utc>>,
 }
 
+/// Forgets what was noted about a person: why they were given access.
+pub fn forget_person(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<()> {
+    diesel::sql_query(
+        "UPDATE audit_log SET before = before - 'reason', after = after - 'reason'
+         WHERE entity = 'access_grant'
+             AND entity_id IN (SELECT id FROM access_grants WHERE user_id = $1)",
+    )
+    .bind::<diesel::sql_types::Uuid, _>(user_id)
+    .execute(conn)
+    .map(drop)
+}
+
 /// A page of changes, newest first.
 pub fn page(
     conn: &mut PgConnection,

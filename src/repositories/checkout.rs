@@ -63,6 +63,13 @@ pub struct SessionFacts {
     pub url: Option<String>,
 }
 
+/// In these a checkout may still come to something.
+const LIVE: [CheckoutStatus; 3] = [
+    CheckoutStatus::Creating,
+    CheckoutStatus::Open,
+    CheckoutStatus::Processing,
+];
+
 /// Writes a new checkout.
 pub fn insert(conn: &mut PgConnection, new: &NewCheckout) -> QueryResult<CheckoutRow> {
     diesel::insert_into(checkouts::table)
@@ -77,21 +84,39 @@ pub fn find_live(
     user_id: Uuid,
     product_id: Uuid,
 ) -> QueryResult<Option<CheckoutRow>> {
-    let live = [
-        CheckoutStatus::Creating,
-        CheckoutStatus::Open,
-        CheckoutStatus::Processing,
-    ];
     CheckoutRow::query()
         .filter(
             checkouts::user_id
                 .eq(user_id)
                 .and(checkouts::product_id.eq(product_id)),
         )
-        .filter(checkouts::status.eq_any(live))
+        .filter(checkouts::status.eq_any(LIVE))
         .for_no_key_update()
         .first(conn)
         .optional()
+}
+
+/// Checkouts of before that time that may still come to something, oldest first, behind a place among them.
+pub fn unsettled(
+    conn: &mut PgConnection,
+    before: DateTime<Utc>,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> QueryResult<Vec<CheckoutRow>> {
+    let mut query = CheckoutRow::query()
+        .filter(checkouts::status.eq_any(LIVE))
+        .filter(checkouts::created_at.lt(before))
+        .into_boxed();
+    if let Some((created_at, id)) = after {
+        let behind = checkouts::created_at
+            .gt(created_at)
+            .or(checkouts::id.gt(id));
+        query = query.filter(checkouts::created_at.ge(created_at).and(behind));
+    }
+    query
+        .order((checkouts::created_at, checkouts::id))
+        .limit(limit)
+        .load(conn)
 }
 
 /// A checkout and the purchase that it became.
@@ -119,6 +144,16 @@ pub fn find_of_user(
         .first(conn)
 }
 
+/// All checkouts of a person, newest first.
+pub fn of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<CheckoutWithPurchase>> {
+    checkouts::table
+        .left_join(purchases::table)
+        .filter(checkouts::user_id.eq(user_id))
+        .order((checkouts::created_at.desc(), checkouts::id))
+        .select((CheckoutRow::as_select(), purchases::id.nullable()))
+        .load(conn)
+}
+
 /// Locks a checkout: every change of its status comes one after the other.
 pub fn lock(conn: &mut PgConnection, id: Uuid) -> QueryResult<CheckoutRow> {
     CheckoutRow::query()
@@ -135,10 +170,24 @@ pub fn record(conn: &mut PgConnection, id: Uuid, facts: &SessionFacts) -> QueryR
         .map(drop)
 }
 
-/// Forgets the address of a person who was deleted.
-pub fn forget_email(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<()> {
+/// A person's checkouts that may still come to something.
+pub fn live_of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<Uuid>> {
+    checkouts::table
+        .filter(checkouts::user_id.eq(user_id))
+        .filter(checkouts::status.eq_any(LIVE))
+        .order(checkouts::id)
+        .select(checkouts::id)
+        .load(conn)
+}
+
+/// Forgets what is personal of somebody who was deleted.
+pub fn forget_person(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<()> {
     diesel::update(checkouts::table.filter(checkouts::user_id.eq(user_id)))
-        .set(checkouts::customer_email.eq(None::<String>))
+        .set((
+            checkouts::customer_email.eq(None::<String>),
+            checkouts::client_secret.eq(None::<String>),
+            checkouts::url.eq(None::<String>),
+        ))
         .execute(conn)
         .map(drop)
 }

@@ -1,16 +1,16 @@
 //! `courses`: what is taught.
 
 use chrono::{DateTime, Utc};
-use diesel::dsl::{now, sql};
+use diesel::dsl::{exists, now, sql};
 use diesel::expression::SqlLiteral;
 use diesel::pg::Pg;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Bool, Text};
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::deleted::Deleted;
-use crate::schema::courses;
+use crate::schema::{course_products, courses};
 
 /// A course.
 #[derive(Debug, Clone, HasQuery)]
@@ -55,35 +55,68 @@ fn admin_columns() -> (diesel::dsl::AsSelect<CourseRow, Pg>, Count, Count, Count
     (
         CourseRow::as_select(),
         sql(
-            "(SELECT count(*) FROM course_sections s WHERE s.course_id = courses.id AND s.deleted_at IS NULL)",
+            "coalesce((SELECT t.section_count FROM course_totals t WHERE t.course_id = courses.id), 0)::bigint",
         ),
         sql(
-            "(SELECT count(*) FROM course_sections s JOIN lessons l ON l.section_id = s.id \
-             WHERE s.course_id = courses.id AND s.deleted_at IS NULL AND l.deleted_at IS NULL)",
+            "coalesce((SELECT t.lesson_count FROM course_totals t WHERE t.course_id = courses.id), 0)::bigint",
         ),
+        // Few people are deleted: they are looked up once, not every student.
         sql(
-            "(SELECT count(*) FROM user_course_access a JOIN users u ON u.id = a.user_id \
-             WHERE a.course_id = courses.id AND u.deleted_at IS NULL)",
+            "(SELECT count(*) FROM user_course_access a WHERE a.course_id = courses.id \
+             AND a.user_id NOT IN (SELECT id FROM users WHERE deleted_at IS NOT NULL))",
         ),
     )
 }
 
-/// A page for the owner, newest first.
+/// The order of the owner's list, with the place after which a page starts.
+pub enum CourseOrder {
+    Name(Option<Cursor<String>>),
+    NameDescending(Option<Cursor<String>>),
+    CreatedAt(Option<Cursor<DateTime<Utc>>>),
+    CreatedAtDescending(Option<Cursor<DateTime<Utc>>>),
+}
+
+/// Which courses; `None` leaves a side open.
+#[derive(Debug, Clone, Default)]
+pub struct CourseFilter {
+    pub deleted: Deleted,
+    pub search: Option<String>,
+    /// In this product.
+    pub product_id: Option<Uuid>,
+}
+
+/// A page for the owner.
 pub fn admin_page(
     conn: &mut PgConnection,
-    deleted: Deleted,
-    after: Option<Cursor<DateTime<Utc>>>,
+    filter: CourseFilter,
+    order: CourseOrder,
     limit: i64,
 ) -> QueryResult<Vec<AdminCourse>> {
     let mut query = courses::table.select(admin_columns()).into_boxed();
-    query = match deleted {
+    query = match filter.deleted {
         Deleted::No => query.filter(courses::deleted_at.is_null()),
         Deleted::Only => query.filter(courses::deleted_at.is_not_null()),
         Deleted::Include => query,
     };
-    after!(query, courses::created_at, after, desc)
-        .limit(limit)
-        .load(conn)
+    if let Some(text) = filter.search {
+        let found = sql::<Bool>("courses.id IN (SELECT search_courses(").bind::<Text, _>(text);
+        query = query.filter(found.sql("))"));
+    }
+    if let Some(product_id) = filter.product_id {
+        let holds = course_products::table
+            .filter(course_products::course_id.eq(courses::id))
+            .filter(course_products::product_id.eq(product_id));
+        query = query.filter(exists(holds));
+    }
+    let query = match order {
+        CourseOrder::Name(cursor) => after!(query, courses::name, cursor, asc),
+        CourseOrder::NameDescending(cursor) => after!(query, courses::name, cursor, desc),
+        CourseOrder::CreatedAt(cursor) => after!(query, courses::created_at, cursor, asc),
+        CourseOrder::CreatedAtDescending(cursor) => {
+            after!(query, courses::created_at, cursor, desc)
+        }
+    };
+    query.limit(limit).load(conn)
 }
 
 /// Any course, for the owner.

@@ -23,17 +23,21 @@ macro_rules! after {
 
 pub mod access_grant;
 pub mod audit_log;
+pub mod backlog;
 pub mod checkout;
 pub mod country_discount;
 pub mod course;
 pub mod course_product;
 pub mod course_section;
+pub mod dispute;
 pub mod idempotency_key;
 pub mod job;
 pub mod lesson;
 pub mod product;
 pub mod purchase;
 pub mod purge;
+pub mod reconciler;
+pub mod refund;
 pub mod sibling_order;
 pub mod statistics;
 pub mod user;
@@ -41,3 +45,4 @@ pub mod user_course_access;
 pub mod user_lesson_complete;
 pub mod version;
 pub mod webhook_event;
+pub mod webhook_source;

@@ -61,8 +61,8 @@ impl ProductChanges {
     }
 }
 
-/// The order of the catalogue, with the place after which a page starts.
-pub enum CatalogueOrder {
+/// The order of a list, with the place after which a page starts.
+pub enum ProductOrder {
     Name(Option<Cursor<String>>),
     NameDescending(Option<Cursor<String>>),
     CreatedAt(Option<Cursor<DateTime<Utc>>>),
@@ -85,39 +85,52 @@ fn on_sale<'a>() -> BoxedProducts<'a> {
         .into_boxed()
 }
 
-/// A page of the public catalogue, perhaps only of products that hold a certain course or answer a search.
+/// Which products; `None` leaves a side open.
+#[derive(Debug, Clone, Default)]
+pub struct ProductFilter {
+    pub search: Option<String>,
+    /// With this course.
+    pub course_id: Option<Uuid>,
+}
+
+/// Narrows and orders a boxed query.
+macro_rules! listed {
+    ($query:expr, $filter:expr, $order:expr) => {{
+        let mut query = $query;
+        if let Some(text) = $filter.search {
+            let found =
+                sql::<Bool>("products.id IN (SELECT search_products(").bind::<Text, _>(text);
+            query = query.filter(found.sql("))"));
+        }
+        if let Some(course_id) = $filter.course_id {
+            let holds = course_products::table
+                .filter(course_products::product_id.eq(products::id))
+                .filter(course_products::course_id.eq(course_id));
+            query = query.filter(exists(holds));
+        }
+        match $order {
+            ProductOrder::Name(cursor) => after!(query, products::name, cursor, asc),
+            ProductOrder::NameDescending(cursor) => after!(query, products::name, cursor, desc),
+            ProductOrder::CreatedAt(cursor) => after!(query, products::created_at, cursor, asc),
+            ProductOrder::CreatedAtDescending(cursor) => {
+                after!(query, products::created_at, cursor, desc)
+            }
+            ProductOrder::Price(cursor) => after!(query, products::price_in_cents, cursor, asc),
+            ProductOrder::PriceDescending(cursor) => {
+                after!(query, products::price_in_cents, cursor, desc)
+            }
+        }
+    }};
+}
+
+/// A page of the public catalogue.
 pub fn catalogue(
     conn: &mut PgConnection,
-    order: CatalogueOrder,
-    course_id: Option<Uuid>,
-    search: Option<&str>,
+    filter: ProductFilter,
+    order: ProductOrder,
     limit: i64,
 ) -> QueryResult<Vec<ProductRow>> {
-    let mut query = on_sale();
-    if let Some(text) = search {
-        let found =
-            sql::<Bool>("products.id IN (SELECT search_products(").bind::<Text, _>(text.to_owned());
-        query = query.filter(found.sql("))"));
-    }
-    if let Some(course_id) = course_id {
-        let holds = course_products::table
-            .filter(course_products::product_id.eq(products::id))
-            .filter(course_products::course_id.eq(course_id));
-        query = query.filter(exists(holds));
-    }
-    let query = match order {
-        CatalogueOrder::Name(cursor) => after!(query, products::name, cursor, asc),
-        CatalogueOrder::NameDescending(cursor) => after!(query, products::name, cursor, desc),
-        CatalogueOrder::CreatedAt(cursor) => after!(query, products::created_at, cursor, asc),
-        CatalogueOrder::CreatedAtDescending(cursor) => {
-            after!(query, products::created_at, cursor, desc)
-        }
-        CatalogueOrder::Price(cursor) => after!(query, products::price_in_cents, cursor, asc),
-        CatalogueOrder::PriceDescending(cursor) => {
-            after!(query, products::price_in_cents, cursor, desc)
-        }
-    };
-    query.limit(limit).load(conn)
+    listed!(on_sale(), filter, order).limit(limit).load(conn)
 }
 
 /// A product that anybody may see and buy.
@@ -200,15 +213,19 @@ fn admin_columns() -> AdminColumns {
             "ARRAY(SELECT c.id FROM course_products cp JOIN courses c ON c.id = cp.course_id \
              WHERE cp.product_id = products.id AND c.deleted_at IS NULL ORDER BY c.name, c.id)",
         ),
-        sql("(SELECT count(DISTINCT user_id) FROM purchases WHERE product_id = products.id)"),
+        sql(
+            "(SELECT count(*) FROM (SELECT FROM purchases WHERE product_id = products.id GROUP BY user_id) AS customer)",
+        ),
     )
 }
 
-/// A page for the owner, newest first.
+/// A page for the owner, perhaps only of one status.
 pub fn admin_page(
     conn: &mut PgConnection,
     deleted: Deleted,
-    after: Option<Cursor<DateTime<Utc>>>,
+    status: Option<ProductStatus>,
+    filter: ProductFilter,
+    order: ProductOrder,
     limit: i64,
 ) -> QueryResult<Vec<AdminProduct>> {
     let mut query = products::table.select(admin_columns()).into_boxed();
@@ -217,9 +234,10 @@ pub fn admin_page(
         Deleted::Only => query.filter(products::deleted_at.is_not_null()),
         Deleted::Include => query,
     };
-    after!(query, products::created_at, after, desc)
-        .limit(limit)
-        .load(conn)
+    if let Some(status) = status {
+        query = query.filter(products::status.eq(status));
+    }
+    listed!(query, filter, order).limit(limit).load(conn)
 }
 
 /// Any product, for the owner.

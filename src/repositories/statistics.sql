@@ -1,24 +1,20 @@
--- What is deleted, or lies in something that is, does not count; money and people do.
-SELECT sales.*, content.*,
-    (
-        SELECT count(DISTINCT a.user_id)
-        FROM user_course_access a JOIN users u ON u.id = a.user_id JOIN courses c ON c.id = a.course_id
-        WHERE u.deleted_at IS NULL AND c.deleted_at IS NULL
-    ) AS student_count,
-    (SELECT count(*) FROM products WHERE deleted_at IS NULL) AS product_count,
-    (SELECT count(*) FROM courses WHERE deleted_at IS NULL) AS course_count
+-- What is deleted, or lies in something that is, does not count; money and people do. Persons and courses come with
+-- their totals, so that neither purchases nor lessons have to be counted.
+SELECT people.*, content.*,
+    (SELECT count(*) FROM refunds WHERE status IN ('pending', 'succeeded')) AS refund_count,
+    (SELECT count(*) FROM products WHERE deleted_at IS NULL) AS product_count
 FROM (
-    SELECT coalesce(sum(price_paid_in_cents), 0)::bigint AS gross_sales_in_cents,
+    SELECT coalesce(sum(paid_in_cents), 0)::bigint AS gross_sales_in_cents,
         coalesce(sum(refunded_in_cents), 0)::bigint AS refunded_in_cents,
-        count(*) AS purchase_count,
-        count(*) FILTER (WHERE refunded_at IS NOT NULL OR refunded_in_cents > 0) AS refund_count,
-        count(DISTINCT user_id) AS customer_count
-    FROM purchases
-) AS sales
+        coalesce(sum(purchase_count), 0)::bigint AS purchase_count,
+        count(*) FILTER (WHERE purchase_count > 0) AS customer_count,
+        count(*) FILTER (WHERE course_count > 0) AS student_count
+    FROM user_totals
+) AS people
 CROSS JOIN (
-    SELECT count(DISTINCT s.id) AS section_count, count(l.id) AS lesson_count
-    FROM courses c
-    JOIN course_sections s ON s.course_id = c.id AND s.deleted_at IS NULL
-    LEFT JOIN lessons l ON l.section_id = s.id AND l.deleted_at IS NULL
+    SELECT count(*) AS course_count,
+        coalesce(sum(t.section_count), 0)::bigint AS section_count,
+        coalesce(sum(t.lesson_count), 0)::bigint AS lesson_count
+    FROM courses c LEFT JOIN course_totals t ON t.course_id = c.id
     WHERE c.deleted_at IS NULL
 ) AS content

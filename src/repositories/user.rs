@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::enums::UserRole;
-use crate::domain::text::contains;
+use crate::domain::text::{Holding, holding};
 use crate::schema::users;
 
 /// A person, or the tombstone of one.
@@ -35,6 +35,13 @@ pub struct ClerkFacts {
     pub clerk_updated_at: Option<DateTime<Utc>>,
 }
 
+impl ClerkFacts {
+    /// Whether the row says the same of the person.
+    pub fn are_of(&self, row: &UserRow) -> bool {
+        (&self.email, &self.name, &self.image_url) == (&row.email, &row.name, &row.image_url)
+    }
+}
+
 /// The person behind a token; a deleted one is returned too, so that the caller can refuse.
 pub fn find_by_clerk_id(
     conn: &mut PgConnection,
@@ -59,7 +66,8 @@ pub fn provision(conn: &mut PgConnection, clerk_user_id: &str) -> QueryResult<Us
 }
 
 /// Takes over what Clerk says, unless something newer is known or the person was deleted.
-pub fn upsert_from_clerk(conn: &mut PgConnection, facts: &ClerkFacts) -> QueryResult<()> {
+/// Returns whether it was news.
+pub fn upsert_from_clerk(conn: &mut PgConnection, facts: &ClerkFacts) -> QueryResult<bool> {
     use diesel::query_dsl::methods::FilterDsl;
     use diesel::upsert::excluded;
     let is_newer = users::clerk_updated_at
@@ -71,15 +79,28 @@ pub fn upsert_from_clerk(conn: &mut PgConnection, facts: &ClerkFacts) -> QueryRe
         .do_update()
         .set(facts)
         .filter(users::deleted_at.is_null().and(is_newer))
-        .execute(conn)?;
-    Ok(())
+        .execute(conn)
+        .map(|changed| changed > 0)
+}
+
+/// Everybody who is not deleted and was there before that time, as Clerk knows them.
+pub fn clerk_ids(conn: &mut PgConnection, before: DateTime<Utc>) -> QueryResult<Vec<String>> {
+    users::table
+        .filter(users::deleted_at.is_null())
+        .filter(users::created_at.lt(before))
+        .select(users::clerk_user_id)
+        .load(conn)
 }
 
 /// Leaves a tombstone, also of somebody who was never seen: a creation that comes late must not revive them.
-/// Returns the person's id.
-pub fn bury(conn: &mut PgConnection, clerk_user_id: &str, at: DateTime<Utc>) -> QueryResult<Uuid> {
+/// Returns the person's id, and whether they lived until now.
+pub fn bury(
+    conn: &mut PgConnection,
+    clerk_user_id: &str,
+    at: DateTime<Utc>,
+) -> QueryResult<(Uuid, bool)> {
     let user = provision(conn, clerk_user_id)?;
-    diesel::update(users::table.find(user.id))
+    let buried = diesel::update(users::table.find(user.id))
         .filter(users::deleted_at.is_null())
         .set((
             users::email.eq(None::<String>),
@@ -89,7 +110,7 @@ pub fn bury(conn: &mut PgConnection, clerk_user_id: &str, at: DateTime<Utc>) -> 
             users::deleted_at.eq(at),
         ))
         .execute(conn)?;
-    Ok(user.id)
+    Ok((user.id, buried > 0))
 }
 
 /// Gives a role; provisions the row when it is not there yet.
@@ -132,12 +153,19 @@ pub fn page(
         query = query.filter(users::role.eq(role));
     }
     if let Some(text) = holds {
-        let pattern = contains(text);
-        query = query.filter(
-            users::name
-                .ilike(pattern.clone())
-                .or(users::email.ilike(pattern)),
-        );
+        query = match holding(text) {
+            Holding::Anywhere(pattern) => query.filter(
+                users::name
+                    .ilike(pattern.clone())
+                    .or(users::email.ilike(pattern)),
+            ),
+            Holding::AtStart { text, word } => query.filter(
+                users::name
+                    .ilike(text.clone())
+                    .or(users::name.ilike(word))
+                    .or(users::email.ilike(text)),
+            ),
+        };
     }
     after!(query, users::created_at, after, desc)
         .limit(limit)

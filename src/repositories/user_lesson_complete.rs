@@ -1,5 +1,6 @@
 //! `user_lesson_complete`: lessons that were ticked off.
 
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Uuid as SqlUuid};
 use uuid::Uuid;
@@ -32,6 +33,21 @@ pub fn set(
         .bind::<SqlUuid, _>(lesson_id)
         .get_result::<Ticking>(conn)
         .map(|ticking| ticking.may_complete)
+}
+
+/// The lessons that a person ticked off and when, newest first.
+pub fn of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<(Uuid, DateTime<Utc>)>> {
+    user_lesson_complete::table
+        .filter(user_lesson_complete::user_id.eq(user_id))
+        .order((
+            user_lesson_complete::created_at.desc(),
+            user_lesson_complete::lesson_id,
+        ))
+        .select((
+            user_lesson_complete::lesson_id,
+            user_lesson_complete::created_at,
+        ))
+        .load(conn)
 }
 
 /// One line of the player's outline: a section, and as far as it has them, a lesson and whether it is done.

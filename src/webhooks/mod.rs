@@ -1,6 +1,9 @@
 //! Receiving what Stripe and Clerk send: proof of origin first, then everything else.
 
 pub mod clerk;
+pub mod money;
+mod needed;
+pub mod origin;
 pub mod receive;
 pub mod signature;
 pub mod stripe;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::needed;
 use super::signature::{SignatureError, StandardHeaders, verify_standard, verify_stripe};
 use crate::app::AppState;
 use crate::domain::enums::WebhookProvider;
@@ -52,8 +53,9 @@ pub async fn stripe(
         &body,
         Utc::now(),
     )
-    .map_err(refused)?;
+    .map_err(|error| refused(&state, WebhookProvider::Stripe, error))?;
     let (envelope, payload) = parse(&body)?;
+    let payload = needed::of_event(&payload);
     let event_id = envelope
         .id
         .ok_or_else(|| Problem::new(Code::MalformedRequest).detail("The event has no id."))?;
@@ -92,7 +94,7 @@ pub async fn clerk(
         StandardHeaders::find(|name| request.headers().get(name).map(|value| value.as_bytes()));
     let secrets = &state.config.clerk.webhook_secrets;
     let event_id = verify_standard(secrets, headers, &body, Utc::now())
-        .map_err(refused)?
+        .map_err(|error| refused(&state, WebhookProvider::Clerk, error))?
         .to_owned();
     let (envelope, payload) = parse(&body)?;
     store(
@@ -107,7 +109,8 @@ pub async fn clerk(
     .await
 }
 
-fn refused(error: SignatureError) -> Problem {
+fn refused(state: &AppState, provider: WebhookProvider, error: SignatureError) -> Problem {
+    state.metrics.signature_refused(provider, error);
     tracing::warn!(%error, "webhook refused");
     Problem::new(Code::BadSignature)
 }
@@ -119,6 +122,18 @@ fn parse(body: &[u8]) -> Result<(Envelope, Value), Problem> {
     remove_nul(&mut payload);
     let envelope = Envelope::deserialize(&payload).map_err(malformed)?;
     Ok((envelope, payload))
+}
+
+/// An event from Stripe's own list, as the inbox takes it; `None` when it is not an event.
+pub fn listed_stripe_event(mut payload: Value) -> Option<NewWebhookEvent> {
+    remove_nul(&mut payload);
+    let envelope = Envelope::deserialize(&payload).ok()?;
+    Some(NewWebhookEvent {
+        provider: WebhookProvider::Stripe,
+        event_id: envelope.id?,
+        kind: envelope.kind,
+        payload: needed::of_event(&payload),
+    })
 }
 
 /// Postgres stores no NUL in text, and nobody's name needs one.
@@ -153,6 +168,6 @@ async fn store(state: &AppState, new: NewWebhookEvent) -> Result<HttpResponse, P
         .db
         .read(move |conn| Ok(webhook_event::store(conn, &new)?))
         .await?;
-    state.inbox_waiting.notify_one();
+    state.ring_if_deaf();
     Ok(private(&Received { received: true }))
 }

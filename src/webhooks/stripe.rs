@@ -7,13 +7,31 @@ use diesel::PgConnection;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Outcome;
+use super::{Outcome, money};
 use crate::commerce::fulfil;
 use crate::domain::money::Currency;
 use crate::jobs::{self, Job};
 use crate::problem::Problem;
 use crate::providers::stripe::{CHECKOUT_ID, CheckoutSession, SessionState};
 use crate::repositories::checkout;
+
+/// The events that have an effect.
+pub const EVENT_TYPES: [&str; 14] = [
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "charge.refunded",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+    "radar.early_fraud_warning.created",
+];
 
 /// The fields of a checkout session that matter, all of them optional but the id.
 #[derive(Deserialize)]
@@ -52,7 +70,11 @@ pub fn apply(
     } else {
         payload.pointer("/data/object")
     };
-    match (kind.strip_prefix("v1.").unwrap_or(kind), object) {
+    let kind = kind.strip_prefix("v1.").unwrap_or(kind);
+    if let (Some(subject), Some(object)) = (money::subject(kind), object) {
+        return money::apply(conn, subject, object);
+    }
+    match (kind, object) {
         (
             kind @ ("checkout.session.completed"
             | "checkout.session.async_payment_succeeded"
@@ -122,7 +144,7 @@ impl Session {
 }
 
 /// The id of something that may be expanded.
-fn id_of(expandable: &Value) -> Option<String> {
+pub fn id_of(expandable: &Value) -> Option<String> {
     expandable
         .as_str()
         .or_else(|| expandable.get("id")?.as_str())

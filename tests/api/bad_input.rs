@@ -443,6 +443,78 @@ async fn a_body_of_the_wrong_media_type_or_size_is_not_read() {
 }
 
 #[tokio::test]
+async fn a_change_that_would_clear_what_is_required_is_refused() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let admin = app.admin();
+    for (path, fields) in [
+        (
+            format!("/v1/admin/courses/{}", shop.course),
+            &["name", "description"][..],
+        ),
+        (
+            format!("/v1/admin/sections/{}", shop.basics),
+            &["name", "status"],
+        ),
+        (
+            format!("/v1/admin/lessons/{}", shop.welcome),
+            &["name", "youtubeVideoId", "status", "sectionId"],
+        ),
+        (
+            format!("/v1/admin/products/{}", shop.product),
+            &[
+                "name",
+                "description",
+                "imageUrl",
+                "priceInCents",
+                "status",
+                "courseIds",
+            ],
+        ),
+    ] {
+        let before = admin.get(&path).await.expect(200);
+        for field in fields {
+            let reply = admin.patch(&path, json!({ *field: null })).await;
+            reply.expect_invalid(&format!("/{field}"));
+        }
+        assert_eq!(admin.get(&path).await.expect(200), before);
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn names_of_any_script_come_back_on_everything_that_has_one() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let admin = app.admin();
+    for name in ["🦀 Ferris 👩‍👩‍👧‍👦", "שלום עולם", "مرحبا \u{202b}بالعالم\u{202c}"]
+    {
+        for path in [
+            format!("/v1/admin/courses/{}", shop.course),
+            format!("/v1/admin/sections/{}", shop.basics),
+            format!("/v1/admin/lessons/{}", shop.welcome),
+            format!("/v1/admin/products/{}", shop.product),
+        ] {
+            let changed = admin.change(&path, json!({ "name": name })).await;
+            assert_eq!(changed["name"], name, "{path}");
+            assert_eq!(admin.get(&path).await.expect(200)["name"], name, "{path}");
+        }
+        let product = format!("/v1/products/{}", shop.product);
+        let shown = app.anon().get(&product).await.expect(200);
+        let section = &shown["courses"][0]["sections"][0];
+        for named in [
+            &shown,
+            &shown["courses"][0],
+            section,
+            &section["lessons"][0],
+        ] {
+            assert_eq!(named["name"], name);
+        }
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn several_faults_are_named_at_once() {
     let app = TestApp::start().await;
     let body = json!({

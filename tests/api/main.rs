@@ -12,6 +12,8 @@
 )]
 
 mod access;
+mod account;
+mod any_order;
 mod audit_log;
 mod bad_input;
 mod checkout;
@@ -21,17 +23,29 @@ mod claim;
 mod country_discount;
 mod course;
 mod course_section;
+mod crash;
+mod dispute;
+mod duplicate_payment;
+mod early_refund;
 mod fulfilment;
 mod http;
+mod large_store;
 mod laws;
 mod lesson;
+mod listener;
+mod metrics;
 mod order;
+mod owner_lists;
 mod people;
 mod product;
 mod product_admin;
 mod progress;
 mod purchase;
 mod purge;
+mod reconcile;
+mod refund;
+mod refund_events;
+mod refund_outage;
 mod restore;
 mod sales;
 mod search;

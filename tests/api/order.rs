@@ -93,6 +93,36 @@ async fn an_order_that_is_no_permutation_changes_nothing() {
 
 /// H: G2
 #[tokio::test]
+async fn lessons_are_ordered_by_a_permutation_of_theirs_or_not_at_all() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let course = course(&admin, "Course").await;
+    let part = section(&admin, &course, "Part", "public").await;
+    let other = section(&admin, &course, "Other", "public").await;
+    let one = lesson(&admin, &part, "One", "public").await;
+    let two = lesson(&admin, &part, "Two", "private").await;
+    let elsewhere = lesson(&admin, &other, "Elsewhere", "public").await;
+    let deleted = lesson(&admin, &part, "Deleted", "public").await;
+    let path = format!("/v1/admin/lessons/{deleted}");
+    admin.delete(&path).await.expect(204);
+    let path = format!("/v1/admin/sections/{part}/lessons/order");
+    for (ids, pointer) in [
+        (vec![two.as_str()], "/ids"),
+        (vec![], "/ids"),
+        (vec![&two, &one, &elsewhere], "/ids/2"),
+        (vec![&two, &deleted, &one], "/ids/1"),
+        (vec![&two, &two], "/ids/1"),
+        (vec![&part, &one, &two], "/ids/0"),
+    ] {
+        reorder(&admin, &path, &ids).await.expect_invalid(pointer);
+    }
+    let shown = admin.get(&format!("/v1/admin/sections/{part}")).await;
+    assert_eq!(names(&shown.expect(200)["lessons"]), ["One", "Two"]);
+    app.finish().await;
+}
+
+/// H: G2
+#[tokio::test]
 async fn orders_and_inserts_at_once_never_collide() {
     let app = TestApp::start().await;
     let admin = app.admin();

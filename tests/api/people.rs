@@ -33,6 +33,10 @@ async fn people_are_found_by_name_address_and_role() {
         ("q=100%25", vec!["Ana 100% Díaz"]),
         ("q=under_", vec!["Bo Under_Score"]),
         ("q=nobody", vec![]),
+        ("q=cy", vec!["Cy Díaz"]),
+        ("q=d", vec!["Cy Díaz", "Ana 100% Díaz"]),
+        ("q=n", vec![]),
+        ("q=%25", vec![]),
         ("role=admin&q=ana", vec![]),
     ] {
         let list = admin

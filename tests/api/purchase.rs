@@ -58,7 +58,7 @@ async fn the_receipt_follows_the_purchase_as_soon_as_stripe_gives_it() {
     let session = session_of(&app, &checkout);
     app.stripe.pay(&session, Outcome::Paid).unwrap();
     let outage = Fault::before_effect("GET /v1/payment_intents/*", Trouble::Status(500));
-    app.stripe.inject(outage.times(3));
+    app.stripe.inject(outage.times(6));
     app.settle().await;
     let path = path(&look(&learner, &checkout).await["purchaseId"]);
     let purchase = learner.get(&path).await.expect(200);
@@ -80,15 +80,17 @@ async fn a_bill_adds_up_with_a_discount_and_with_what_went_back() {
     let shop = Shop::open(&app).await;
     let learner = app.learner("one");
     let path = path(&shop.buy(&app, &learner).await["purchaseId"]);
-    let refunded_at = "refunded_at = now(), refunded_in_cents = 2900";
-    for (changes, status, amounts) in [
+    let admin = app.admin();
+    let refunds = path.replace("/me/", "/admin/") + "/refunds";
+    app.sql("UPDATE purchases SET discount_in_cents = 2000, price_paid_in_cents = 2900");
+    for (refund, status, amounts) in [
         (
-            "discount_in_cents = 2000, price_paid_in_cents = 2900",
+            Value::Null,
             "paid",
             json!([["subtotal", 4900], ["discount", -2000], ["total", 2900]]),
         ),
         (
-            "refunded_in_cents = 900",
+            json!({ "amountInCents": 900 }),
             "partially_refunded",
             json!([
                 ["subtotal", 4900],
@@ -98,23 +100,60 @@ async fn a_bill_adds_up_with_a_discount_and_with_what_went_back() {
             ]),
         ),
         (
-            refunded_at,
+            json!({}),
             "refunded",
             json!([
                 ["subtotal", 4900],
                 ["discount", -2000],
-                ["refund", -2900],
+                ["refund", -900],
+                ["refund", -2000],
                 ["total", 0]
             ]),
         ),
     ] {
-        app.sql(&format!("UPDATE purchases SET {changes}"));
+        if refund.is_object() {
+            admin.refund(&refunds, refund, status).await.expect(201);
+        }
         let purchase = learner.get(&path).await.expect(200);
         assert_eq!(purchase["status"], status);
         let rows = purchase["pricingRows"].as_array().unwrap().iter();
         let rows = rows.map(|row| json!([row["kind"], row["amountInCents"]]));
         assert_eq!(Value::Array(rows.collect()), amounts);
     }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_stale_receipt_is_fetched_again_and_an_outage_of_stripe_does_not_show() {
+    const PAYMENT: &str = "GET /v1/payment_intents/*";
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let learner = app.learner("one");
+    let path = path(&shop.buy(&app, &learner).await["purchaseId"]);
+    let receipt = async || learner.get(&path).await.expect(200)["receiptUrl"].clone();
+    let fresh = receipt().await;
+    let asked = app.stripe.count(PAYMENT);
+    receipt().await;
+    assert_eq!(
+        app.stripe.count(PAYMENT),
+        asked,
+        "a fresh one is left alone"
+    );
+
+    app.sql(
+        "UPDATE purchases SET receipt_url = 'https://pay.stripe.com/old',
+             receipt_checked_at = now() - interval '26 days'",
+    );
+    for trouble in [Trouble::Status(500), Trouble::Drop, Trouble::Hang] {
+        app.stripe
+            .inject(Fault::before_effect(PAYMENT, trouble).times(3));
+        assert_eq!(receipt().await, "https://pay.stripe.com/old");
+        app.stripe.clear_faults();
+    }
+    let asked = app.stripe.count(PAYMENT);
+    learner.get(PURCHASES).await.expect(200);
+    assert_eq!(app.stripe.count(PAYMENT), asked, "a list asks nobody");
+    assert_eq!(receipt().await, fresh);
     app.finish().await;
 }
 

@@ -126,4 +126,9 @@ async fn a_fraud_warning_is_an_event_about_its_charge() {
     let warning = stand.stripe.warn_of_fraud(&charge).unwrap();
     assert_eq!(warning["charge"], charge);
     assert_eq!(stand.snapshot("radar.early_fraud_warning.created"), warning);
+    let path = format!(
+        "/v1/radar/early_fraud_warnings/{}",
+        warning["id"].as_str().unwrap()
+    );
+    assert_eq!(stand.object(&path).await, warning);
 }

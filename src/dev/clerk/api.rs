@@ -49,8 +49,8 @@ struct Page {
 }
 
 async fn list_users(clerk: Clerk, request: HttpRequest, page: web::Query<Page>) -> HttpResponse {
-    if !has_key(&request) {
-        return unauthorized();
+    if let Some(refusal) = refuse(&clerk, &request) {
+        return refusal;
     }
     let (limit, offset) = (page.limit.unwrap_or(10).min(500), page.offset.unwrap_or(0));
     let people = clerk.people();
@@ -64,8 +64,8 @@ async fn list_users(clerk: Clerk, request: HttpRequest, page: web::Query<Page>) 
 }
 
 async fn get_user(clerk: Clerk, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
-    if !has_key(&request) {
-        return unauthorized();
+    if let Some(refusal) = refuse(&clerk, &request) {
+        return refusal;
     }
     match clerk.person(&id) {
         Some(person) => HttpResponse::Ok().json(clerk.0.template.user(&person)),
@@ -85,8 +85,8 @@ async fn merge_metadata(
     id: web::Path<String>,
     body: web::Json<Metadata>,
 ) -> HttpResponse {
-    if !has_key(&request) {
-        return unauthorized();
+    if let Some(refusal) = refuse(&clerk, &request) {
+        return refusal;
     }
     match clerk.merge_metadata(&id, &body.public_metadata) {
         Ok(Some(person)) => {
@@ -99,8 +99,8 @@ async fn merge_metadata(
 }
 
 async fn delete_user(clerk: Clerk, request: HttpRequest, id: web::Path<String>) -> HttpResponse {
-    if !has_key(&request) {
-        return unauthorized();
+    if let Some(refusal) = refuse(&clerk, &request) {
+        return refusal;
     }
     match clerk.remove_person(&id) {
         Ok(Some(person)) => {
@@ -116,6 +116,19 @@ async fn delete_user(clerk: Clerk, request: HttpRequest, id: web::Path<String>) 
 fn announce_later(clerk: &LocalClerk, kind: UserEvent, person: &Person) {
     let (clerk, person) = (clerk.clone(), person.clone());
     actix_web::rt::spawn(async move { clerk.announce(kind, &person).await });
+}
+
+/// What speaks against answering: an outage that a test wants, or no key.
+fn refuse(clerk: &LocalClerk, request: &HttpRequest) -> Option<HttpResponse> {
+    let mut state = clerk.state();
+    state
+        .calls
+        .push(format!("{} {}", request.method(), request.path()));
+    if state.outage > 0 {
+        state.outage -= 1;
+        return Some(HttpResponse::ServiceUnavailable().finish());
+    }
+    (!has_key(request)).then(unauthorized)
 }
 
 /// Any secret key will do, but a call without one is a bug that Clerk would show.

@@ -100,6 +100,10 @@ struct State {
     people: People,
     jwks: JwksMode,
     webhook_url: Option<String>,
+    /// Calls of the Backend API: method and path.
+    calls: Vec<String>,
+    /// How many of the next ones fail.
+    outage: u32,
 }
 
 impl LocalClerk {
@@ -131,6 +135,8 @@ impl LocalClerk {
                 people,
                 jwks: JwksMode::Serve,
                 webhook_url: options.webhook_url,
+                calls: Vec::new(),
+                outage: 0,
             }),
         })))
     }
@@ -170,6 +176,19 @@ impl LocalClerk {
     /// Changes what the key set endpoint answers.
     pub fn set_jwks(&self, mode: JwksMode) {
         self.state().jwks = mode;
+    }
+
+    /// Lets the next calls of the Backend API fail, without an effect.
+    pub fn fail_calls(&self, times: u32) {
+        self.state().outage = times;
+    }
+
+    /// How many calls of the Backend API there were with this method, failed ones included.
+    #[must_use]
+    pub fn count_calls(&self, method: &str) -> usize {
+        let state = self.state();
+        let of_method = |call: &&String| call.starts_with(method);
+        state.calls.iter().filter(of_method).count()
     }
 
     /// How often the key set was asked for, failed answers included.

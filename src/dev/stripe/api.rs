@@ -109,6 +109,7 @@ fn route(books: &mut Books, method: &str, path: &str, form: &Form) -> Result<Val
         ("POST", ["refunds", id, "cancel"]) => refunds::cancel(books, id),
         ("GET", ["disputes"]) => list(books, Kind::Dispute, &["charge", "payment_intent"]),
         ("GET", ["disputes", id]) => find(books, Kind::Dispute, id),
+        ("GET", ["radar", "early_fraud_warnings", id]) => find(books, Kind::FraudWarning, id),
         ("POST", ["coupons"]) => coupons::create(books, form),
         ("GET", ["coupons", id]) => find(books, Kind::Coupon, id),
         ("DELETE", ["coupons", id]) => coupons::delete(books, id),

@@ -114,6 +114,7 @@ pub(super) fn warn_of_fraud(books: &mut Books, charge_id: &str) -> Result<Value,
         books.templates.fraud_warning.clone(),
         json!({ "id": new_id("issfr"), "created": now(), "charge": charge_id, "payment_intent": intent }),
     );
+    books.add(Kind::FraudWarning, warning.clone());
     emit(books, "radar.early_fraud_warning.created", &warning);
     Ok(warning)
 }

@@ -31,6 +31,32 @@ pub struct CourseAccess {
     pub grants: Vec<Grant>,
 }
 
+impl CourseAccess {
+    /// Gathers grants that come course by course, each with the course's name.
+    pub fn by_course(rows: Vec<(GrantRow, String)>) -> Vec<Self> {
+        let mut courses: Vec<Self> = Vec::new();
+        for (row, course_name) in rows {
+            if courses
+                .last()
+                .is_none_or(|last| last.course_id != row.course_id)
+            {
+                let course_id = row.course_id;
+                courses.push(Self {
+                    course_id,
+                    course_name,
+                    has_access: false,
+                    grants: Vec::new(),
+                });
+            }
+            if let Some(course) = courses.last_mut() {
+                course.has_access |= row.ended_at.is_none();
+                course.grants.push(row.into());
+            }
+        }
+        courses
+    }
+}
+
 /// One reason for access.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -48,7 +74,7 @@ pub struct Grant {
     pub granted_at: Timestamp,
     #[schema(required = true)]
     pub ended_at: Option<Timestamp>,
-    /// Such as `revoked` or `refunded`.
+    /// `refund`, `dispute` or `revoked`.
     #[schema(required = true)]
     pub ended_because: Option<String>,
 }
@@ -89,26 +115,7 @@ pub async fn access(
             Ok(access_grant::of_user(conn, *id)?)
         })
         .await?;
-    let mut courses: Vec<CourseAccess> = Vec::new();
-    for (row, course_name) in rows {
-        if courses
-            .last()
-            .is_none_or(|last| last.course_id != row.course_id)
-        {
-            let course_id = row.course_id;
-            courses.push(CourseAccess {
-                course_id,
-                course_name,
-                has_access: false,
-                grants: Vec::new(),
-            });
-        }
-        if let Some(course) = courses.last_mut() {
-            course.has_access |= row.ended_at.is_none();
-            course.grants.push(row.into());
-        }
-    }
-    Ok(private(&Page::whole(courses)))
+    Ok(private(&Page::whole(CourseAccess::by_course(rows))))
 }
 
 /// Access to be given by hand.

@@ -1,28 +1,28 @@
 //! Courses, for the owner.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
-use chrono::{DateTime, Utc};
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::ListQuery;
 use super::course_section::OwnedSection;
 use super::lesson::OwnedLesson;
 use crate::app::AppState;
 use crate::auth::extractors::Admin;
 use crate::domain::deleted::Deleted;
-use crate::domain::text::{Description, Name};
+use crate::domain::text::{Description, Name, SearchText};
 use crate::domain::time::Timestamp;
 use crate::handlers::{no_content, private};
 use crate::http::answer::Answer;
 use crate::http::json::{Json, MergePatch};
-use crate::http::page::{Page, place};
+use crate::http::page::{Page, default_limit, place};
 use crate::http::patch;
 use crate::http::query::Query;
 use crate::problem::{Code, Problem};
-use crate::repositories::course::{self, AdminCourse, CourseChanges, NewCourse};
+use crate::repositories::course::{
+    self, AdminCourse, CourseChanges, CourseFilter, CourseOrder, NewCourse,
+};
 use crate::repositories::course_section::CourseSectionRow;
 use crate::repositories::lesson::LessonRow;
 use crate::repositories::{course_product, course_section, lesson};
@@ -103,34 +103,113 @@ pub struct UpdateCourse {
     description: Option<Description>,
 }
 
+/// The order of courses; a minus sign turns it round.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+pub enum CourseSort {
+    #[serde(rename = "name")]
+    Name,
+    #[serde(rename = "-name")]
+    NameDescending,
+    #[serde(rename = "createdAt")]
+    CreatedAt,
+    #[default]
+    #[serde(rename = "-createdAt")]
+    CreatedAtDescending,
+}
+
+impl CourseSort {
+    /// The list and its order, as cursors name them.
+    const fn place(self) -> &'static str {
+        match self {
+            Self::Name => "admin/courses name",
+            Self::NameDescending => "admin/courses -name",
+            Self::CreatedAt => "admin/courses createdAt",
+            Self::CreatedAtDescending => "admin/courses -createdAt",
+        }
+    }
+
+    fn after(self, cursor: Option<&str>) -> Result<CourseOrder, Problem> {
+        let sort = self.place();
+        Ok(match self {
+            Self::Name => CourseOrder::Name(place(cursor, sort)?),
+            Self::NameDescending => CourseOrder::NameDescending(place(cursor, sort)?),
+            Self::CreatedAt => CourseOrder::CreatedAt(place(cursor, sort)?),
+            Self::CreatedAtDescending => CourseOrder::CreatedAtDescending(place(cursor, sort)?),
+        })
+    }
+
+    fn page(self, rows: Vec<AdminCourse>, limit: u8) -> Result<Page<OwnedCourse>, Problem> {
+        let (sort, present) = (self.place(), OwnedCourse::from);
+        match self {
+            Self::Name | Self::NameDescending => {
+                let key = |row: &AdminCourse| (row.course.name.clone(), row.course.id);
+                Page::new(rows, limit, sort, key, present)
+            }
+            Self::CreatedAt | Self::CreatedAtDescending => {
+                let key = |row: &AdminCourse| (row.course.created_at, row.course.id);
+                Page::new(rows, limit, sort, key, present)
+            }
+        }
+    }
+}
+
+/// Which courses, in which order.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct CoursesQuery {
+    /// Words, or their beginnings, in name or description; a single word may be mistyped.
+    #[garde(dive)]
+    #[param(inline)]
+    q: Option<SearchText>,
+    /// Only courses of this product.
+    #[garde(skip)]
+    product_id: Option<Uuid>,
+    /// `only`: what was deleted, instead of what was not.
+    #[garde(skip)]
+    #[serde(default)]
+    #[param(inline)]
+    deleted: Deleted,
+    /// `-createdAt`, the newest first, unless said otherwise.
+    #[garde(skip)]
+    #[serde(default)]
+    #[param(inline)]
+    sort: CourseSort,
+    /// How many rows at most.
+    #[garde(range(min = 1, max = 100))]
+    #[serde(default = "default_limit")]
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: u8,
+    /// `nextCursor` of the page before.
+    #[garde(skip)]
+    cursor: Option<String>,
+}
+
 /// List courses
 #[utoipa::path(
-    tag = "Admin: courses", operation_id = "adminListCourses", params(ListQuery), security(("session" = [])),
-    responses((status = 200, description = "A page of courses, newest first.", body = Page<OwnedCourse>), (status = 400, description = "invalid-cursor"))
+    tag = "Admin: courses", operation_id = "adminListCourses", params(CoursesQuery), security(("session" = [])),
+    responses((status = 200, description = "A page of courses, newest first unless another order is asked for.", body = Page<OwnedCourse>), (status = 400, description = "invalid-cursor"))
 )]
 #[get("/v1/admin/courses")]
 pub async fn list(
     request: HttpRequest,
     _: Admin,
     state: web::Data<AppState>,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<CoursesQuery>,
 ) -> Result<HttpResponse, Problem> {
-    const SORT: &str = "admin/courses -createdAt";
-    let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
+    let order = query.sort.after(query.cursor.as_deref())?;
+    let filter = CourseFilter {
+        deleted: query.deleted,
+        search: query.q.map(Into::into),
+        product_id: query.product_id,
+    };
+    let limit = i64::from(query.limit) + 1;
     let rows = state
         .db
-        .read(move |conn| {
-            Ok(course::admin_page(
-                conn,
-                query.deleted,
-                after,
-                i64::from(query.limit) + 1,
-            )?)
-        })
+        .read(move |conn| Ok(course::admin_page(conn, filter, order, limit)?))
         .await?;
-    let key = |row: &AdminCourse| (row.course.created_at, row.course.id);
-    Ok(Page::new(rows, query.limit, SORT, key, OwnedCourse::from)?
-        .to_response(&request, crate::handlers::PRIVATE_CACHE))
+    let page = query.sort.page(rows, query.limit)?;
+    Ok(page.to_response(&request, crate::handlers::PRIVATE_CACHE))
 }
 
 /// Create a course

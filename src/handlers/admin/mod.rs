@@ -5,40 +5,22 @@ pub mod audit_log;
 pub mod country_discount;
 pub mod course;
 pub mod course_section;
+pub mod dispute;
 pub mod lesson;
 pub mod product;
 pub mod purchase;
+pub mod reconciler;
+pub mod refund;
 pub mod statistics;
 pub mod user;
+pub mod webhook_event;
 
 use garde::Validate;
 use serde::Deserialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::domain::deleted::Deleted;
-use crate::http::page::default_limit;
 use crate::problem::{FieldError, Problem};
-
-/// Which rows of an owner's list, and which page of them.
-#[derive(Debug, Deserialize, Validate, IntoParams)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct ListQuery {
-    /// `only`: what was deleted, instead of what was not.
-    #[garde(skip)]
-    #[serde(default)]
-    #[param(inline)]
-    pub deleted: Deleted,
-    /// How many rows at most.
-    #[garde(range(min = 1, max = 100))]
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    pub limit: u8,
-    /// `nextCursor` of the page before.
-    #[garde(skip)]
-    pub cursor: Option<String>,
-}
 
 /// An order: every sibling once, as it should be from now on.
 #[derive(Debug, Deserialize, Validate, ToSchema)]

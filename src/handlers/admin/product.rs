@@ -1,30 +1,30 @@
 //! Products, for the owner.
 
 use actix_web::{HttpRequest, HttpResponse, delete, get, patch, post, web};
-use chrono::{DateTime, Utc};
 use diesel::PgConnection;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{ListQuery, each_once};
+use super::each_once;
 use crate::app::AppState;
 use crate::auth::extractors::Admin;
+use crate::domain::deleted::Deleted;
 use crate::domain::enums::ProductStatus;
 use crate::domain::image_url::ImageUrl;
 use crate::domain::money::PriceInCents;
-use crate::domain::text::{Description, Name};
+use crate::domain::text::{Description, Name, SearchText};
 use crate::domain::time::Timestamp;
-use crate::handlers::product::Product;
+use crate::handlers::product::{Product, ProductSort};
 use crate::handlers::{no_content, private};
 use crate::http::answer::Answer;
 use crate::http::json::{Json, MergePatch};
-use crate::http::page::{Page, place};
+use crate::http::page::{Page, default_limit};
 use crate::http::patch;
 use crate::http::query::Query;
 use crate::problem::{Code, Problem};
-use crate::repositories::product::{self, AdminProduct, NewProduct, ProductChanges};
+use crate::repositories::product::{self, AdminProduct, NewProduct, ProductChanges, ProductFilter};
 use crate::repositories::{course, course_product};
 
 /// A product as the owner sees it.
@@ -113,36 +113,78 @@ pub struct UpdateProduct {
     course_ids: Option<Vec<Uuid>>,
 }
 
+/// Which products, in which order.
+#[derive(Debug, Deserialize, Validate, IntoParams)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ProductsQuery {
+    /// Words, or their beginnings, in name or description; a single word may be mistyped.
+    #[garde(dive)]
+    #[param(inline)]
+    q: Option<SearchText>,
+    #[garde(skip)]
+    #[param(inline)]
+    status: Option<ProductStatus>,
+    /// Only products that hold this course.
+    #[garde(skip)]
+    course_id: Option<Uuid>,
+    /// `only`: what was deleted, instead of what was not.
+    #[garde(skip)]
+    #[serde(default)]
+    #[param(inline)]
+    deleted: Deleted,
+    /// `-createdAt`, the newest first, unless said otherwise.
+    #[garde(skip)]
+    #[serde(default)]
+    #[param(inline)]
+    sort: ProductSort,
+    /// How many rows at most.
+    #[garde(range(min = 1, max = 100))]
+    #[serde(default = "default_limit")]
+    #[param(minimum = 1, maximum = 100, default = 20)]
+    limit: u8,
+    /// `nextCursor` of the page before.
+    #[garde(skip)]
+    cursor: Option<String>,
+}
+
 /// List products
 #[utoipa::path(
-    tag = "Admin: products", operation_id = "adminListProducts", params(ListQuery), security(("session" = [])),
-    responses((status = 200, description = "A page of products, newest first.", body = Page<OwnedProduct>), (status = 400, description = "invalid-cursor"))
+    tag = "Admin: products", operation_id = "adminListProducts", params(ProductsQuery), security(("session" = [])),
+    responses((status = 200, description = "A page of products, newest first unless another order is asked for.", body = Page<OwnedProduct>), (status = 400, description = "invalid-cursor"))
 )]
 #[get("/v1/admin/products")]
 pub async fn list(
     request: HttpRequest,
     _: Admin,
     state: web::Data<AppState>,
-    Query(query): Query<ListQuery>,
+    Query(query): Query<ProductsQuery>,
 ) -> Result<HttpResponse, Problem> {
-    const SORT: &str = "admin/products -createdAt";
-    let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
+    const LIST: &str = "admin/products";
+    let order = query.sort.after(LIST, query.cursor.as_deref())?;
+    let filter = ProductFilter {
+        search: query.q.map(Into::into),
+        course_id: query.course_id,
+    };
+    let (deleted, status) = (query.deleted, query.status);
+    let limit = i64::from(query.limit) + 1;
     let rows = state
         .db
         .read(move |conn| {
             Ok(product::admin_page(
-                conn,
-                query.deleted,
-                after,
-                i64::from(query.limit) + 1,
+                conn, deleted, status, filter, order, limit,
             )?)
         })
         .await?;
-    let key = |row: &AdminProduct| (row.product.created_at, row.product.id);
     let currency = state.config.currency.as_str();
-    let page = Page::new(rows, query.limit, SORT, key, |row| {
-        OwnedProduct::new(row, currency)
-    })?;
+    let present = |row| OwnedProduct::new(row, currency);
+    let page = query.sort.page(
+        LIST,
+        rows,
+        query.limit,
+        |row: &AdminProduct| &row.product,
+        present,
+    )?;
     Ok(page.to_response(&request, crate::handlers::PRIVATE_CACHE))
 }
 

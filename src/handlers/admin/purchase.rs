@@ -24,7 +24,7 @@ pub struct Sale {
     #[serde(flatten)]
     pub purchase: Purchase,
     pub user_id: Uuid,
-    /// What to look at, such as `amount-mismatch`, `buyer-deleted` or `duplicate`.
+    /// What to look at, such as `amount-mismatch`, `buyer-deleted`, `duplicate` or `early-fraud-warning`.
     pub flags: Vec<String>,
     /// Where the card is from, ISO 3166-1 alpha-2.
     #[schema(required = true)]

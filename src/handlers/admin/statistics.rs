@@ -21,7 +21,7 @@ pub struct Statistics {
     pub net_sales_in_cents: i64,
     /// Claims of free products included.
     pub purchase_count: i64,
-    /// Purchases of which something went back.
+    /// Refunds that succeeded or are on their way; each counts, however many a purchase has.
     pub refund_count: i64,
     /// Net sales by customers, rounded down; 0 without customers.
     pub average_net_sale_per_customer_in_cents: i64,

@@ -46,7 +46,7 @@ impl From<UserRow> for OwnedUser {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct UsersQuery {
-    /// Name or e-mail address holds this text.
+    /// Name or e-mail address holds this text; one or two letters, a word of it begins with them.
     #[garde(dive)]
     #[param(inline)]
     q: Option<SearchText>,

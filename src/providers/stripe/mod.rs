@@ -1,5 +1,9 @@
 //! Stripe: async-stripe's typed requests and answers, in the store's own words. No Stripe type leaves this folder.
 
+mod disputes;
+mod events;
+mod payments;
+mod refunds;
 mod transport;
 
 use std::collections::HashMap;
@@ -21,14 +25,22 @@ use stripe_shared::{
 };
 use uuid::Uuid;
 
+pub use self::disputes::{Dispute, due_at};
+pub use self::events::Listed;
+pub use self::payments::{Payment, PaymentObject, PaymentState};
+pub use self::refunds::{NewRefund, REFUND_ID, Refund, bounded, refund_status};
 pub use self::transport::StripeError;
 use crate::config::StripeConfig;
 use crate::domain::enums::CheckoutUiMode;
 use crate::domain::money::Currency;
+use crate::metrics::ProviderCalls;
 use crate::problem::{Code, Problem};
 
 /// The key of the metadata under which a session and its payment carry our checkout's id.
 pub const CHECKOUT_ID: &str = "checkoutId";
+
+/// The longest page that Stripe's lists have.
+const PAGE: i64 = 100;
 
 /// A client of Stripe's API. Cheap to clone.
 #[derive(Clone)]
@@ -36,6 +48,7 @@ pub struct Stripe {
     http: reqwest::Client,
     api_url: String,
     secret_key: SecretString,
+    calls: ProviderCalls,
 }
 
 /// What is sold and how, as frozen on the checkout's row: the same row always makes the same request.
@@ -107,14 +120,6 @@ impl SessionState {
     }
 }
 
-/// What is worth keeping of a payment.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Payment {
-    pub receipt_url: Option<String>,
-    /// ISO 3166-1 alpha-2.
-    pub card_country: Option<String>,
-}
-
 impl From<StripeError> for Problem {
     fn from(error: StripeError) -> Self {
         tracing::error!(%error, "a call to Stripe failed");
@@ -127,9 +132,10 @@ impl From<StripeError> for Problem {
 
 impl Stripe {
     /// A client for the configured account, over a pooled HTTP client.
-    pub fn new(config: &StripeConfig, http: reqwest::Client) -> Self {
+    pub fn new(config: &StripeConfig, http: reqwest::Client, calls: ProviderCalls) -> Self {
         Self {
             http,
+            calls,
             api_url: config.api_url.clone(),
             secret_key: config.secret_key.clone(),
         }
@@ -214,32 +220,6 @@ impl Stripe {
         self.post(&ExpireCheckoutSession::new(id), &format!("expire-{id}"))
             .await
             .map(CheckoutSession::from)
-    }
-
-    /// Reads the receipt and the card's country of a payment.
-    ///
-    /// # Errors
-    /// As [`StripeError`] says.
-    pub async fn retrieve_payment(&self, payment_intent_id: &str) -> Result<Payment, StripeError> {
-        let expand = vec!["latest_charge".to_owned()];
-        let intent = RetrievePaymentIntent::new(payment_intent_id)
-            .expand(expand)
-            .customize()
-            .send(self)
-            .await?;
-        let charge = intent
-            .latest_charge
-            .and_then(stripe_types::Expandable::into_object);
-        Ok(charge.map_or_else(Payment::default, |charge| Payment {
-            receipt_url: charge.receipt_url,
-            card_country: charge
-                .payment_method_details
-                .and_then(|details| details.card)
-                .and_then(|card| card.country)
-                .filter(|country| {
-                    country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_uppercase())
-                }),
-        }))
     }
 }
 

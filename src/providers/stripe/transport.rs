@@ -161,7 +161,9 @@ impl StripeClient for Stripe {
         let is_last = |attempt| attempt == ATTEMPTS || begun.elapsed() > DEADLINE;
         let mut attempt = 1;
         loop {
-            match self.attempt(&raw).await {
+            let result = self.attempt(&raw).await;
+            self.calls.count("stripe", outcome(&result));
+            match result {
                 Ok(body) => return Ok(body),
                 Err(Attempt::Final(error)) => return Err(error),
                 Err(Attempt::Again(StripeError::Refused { status, .. }))
@@ -176,6 +178,15 @@ impl StripeClient for Stripe {
             }
             attempt += 1;
         }
+    }
+}
+
+/// A word for the metrics.
+const fn outcome(result: &Result<Bytes, Attempt>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(Attempt::Again(_)) => "unavailable",
+        Err(Attempt::Final(_)) => "refused",
     }
 }
 

@@ -159,7 +159,7 @@ async fn instances_share_their_limits_through_redis() {
         TestApp::start_with(&limits).await,
     );
     let one = here.learner("one");
-    let other = Client::new(&there.url, None, "");
+    let other = Client::new(&Client::connections(), &there.url, None, "");
     // The same person at both: the stand-ins for Clerk share their key, so only the issuer differs.
     let there_too = there.learner("one");
     assert_eq!(one.clerk_user_id, there_too.clerk_user_id);

@@ -64,7 +64,7 @@ fn serve_without_configuration_names_every_missing_variable_and_ends_with_2() {
 }
 
 /// Every variable with a value that cannot be right; secrets carry a word to look for.
-const MALFORMED: [(&str, &str); 22] = [
+const MALFORMED: [(&str, &str); 23] = [
     ("BIND_ADDR", "localhost"),
     ("CLERK_ISSUER", "clerk.example.com"),
     ("CLERK_JWKS_URL", "file:///etc/passwd"),
@@ -75,6 +75,7 @@ const MALFORMED: [(&str, &str); 22] = [
     ("DATABASE_POOL_SIZE", "0"),
     ("DATABASE_URL", "mysql://lectern:hunter2@db/lectern"),
     ("LOG_FORMAT", "xml"),
+    ("METRICS_ADDR", "9090"),
     ("PUBLIC_URL", "/api"),
     ("RATE_LIMIT_ANONYMOUS", "0"),
     ("RATE_LIMIT_CHECKOUT", "ten"),

@@ -137,7 +137,8 @@ fn every_table_keeps_the_rules_of_the_house() {
         (
             "keeps money in integers",
             "SELECT table_name || '.' || column_name AS line FROM information_schema.columns
-            WHERE table_schema = 'public' AND (column_name LIKE '%cents' AND data_type <> 'integer'
+            WHERE table_schema = 'public'
+                AND (column_name LIKE '%cents' AND data_type NOT IN ('integer', 'bigint')
                 OR data_type IN ('money', 'real', 'double precision', 'numeric'))"
                 .into(),
         ),

@@ -6,7 +6,9 @@ mod migrations;
 mod problems;
 mod provoked;
 mod routes;
+mod serve;
 mod spec;
+mod visibility;
 
 use serde_json::Value;
 

@@ -43,7 +43,12 @@ fn every_code_has_the_status_that_its_meaning_asks_for() {
     let wanted: &[(u16, &[&str])] = &[
         (
             400,
-            &["malformed-request", "invalid-cursor", "bad-signature"],
+            &[
+                "malformed-request",
+                "invalid-cursor",
+                "bad-signature",
+                "idempotency-key-required",
+            ],
         ),
         (401, &["unauthenticated", "account-deleted"]),
         (
@@ -64,6 +69,9 @@ fn every_code_has_the_status_that_its_meaning_asks_for() {
                 "price-changed",
                 "course-in-use",
                 "idempotency-key-in-use",
+                "already-refunded",
+                "refund-too-large",
+                "purchase-disputed",
                 "conflict",
             ],
         ),

@@ -4,6 +4,9 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{document, operations};
+use crate::support::buying::event;
+use crate::support::lists::rows_of;
+use crate::support::refunding::Sale;
 use crate::support::shop::{self, course, lesson, product, section};
 use crate::support::{Client, Shop, TestApp};
 
@@ -33,8 +36,11 @@ struct World {
     /// Somebody else's.
     checkout: String,
     purchase: String,
+    refund: String,
+    dispute: String,
     user: String,
     grant: String,
+    event: String,
 }
 
 impl World {
@@ -52,6 +58,10 @@ impl World {
         let another = app.learner("another");
         let checkout = shop.buy(app, &another).await;
         let user = shop::id(&another.get("/v1/me").await.expect(200));
+        let sale = Sale::of(app, &shop, "refunded").await;
+        let refund = sale.refund(json!({ "amountInCents": 1 })).await;
+        app.stripe.open_dispute(&sale.charge).unwrap();
+        app.settle().await;
         let path = format!("/v1/admin/users/{user}/grants");
         let grant = admin
             .post(&path, json!({ "courseId": shop.course }))
@@ -65,9 +75,12 @@ impl World {
             checkout: shop::id(&checkout),
             private_product,
             deleted_product,
+            refund: shop::id(&refund),
+            dispute: shop::id(&sale.dispute().await),
             spare_course,
             spare_section,
             grant: shop::id(&grant),
+            event: received(app).await,
             user,
             shop,
         }
@@ -120,6 +133,7 @@ impl World {
             get("/v1/pricing/discount".into(), EVERYBODY),
             // Learn
             get("/v1/me".into(), SIGNED_IN),
+            get("/v1/me/export".into(), SIGNED_IN),
             get("/v1/me/courses".into(), SIGNED_IN),
             get("/v1/me/purchases".into(), SIGNED_IN),
             get(format!("/v1/me/purchases/{}", self.purchase), ANOTHERS),
@@ -219,6 +233,20 @@ impl World {
             ),
             get("/v1/admin/purchases".into(), OWNER),
             get(format!("/v1/admin/purchases/{}", self.purchase), OWNER),
+            (
+                "POST",
+                format!("/v1/admin/purchases/{}/refunds", self.purchase),
+                json!({}),
+                CREATES,
+            ),
+            get(
+                format!("/v1/admin/purchases/{}/refunds", self.purchase),
+                OWNER,
+            ),
+            get("/v1/admin/refunds".into(), OWNER),
+            get(format!("/v1/admin/refunds/{}", self.refund), OWNER),
+            get("/v1/admin/disputes".into(), OWNER),
+            get(format!("/v1/admin/disputes/{}", self.dispute), OWNER),
             get("/v1/admin/stats".into(), OWNER),
             get("/v1/admin/users".into(), OWNER),
             get(user.clone(), OWNER),
@@ -237,11 +265,21 @@ impl World {
                 CREATES,
             ),
             get("/v1/admin/audit-log".into(), OWNER),
+            ("POST", "/v1/admin/reconcile".into(), json!({}), OWNER),
+            get("/v1/admin/webhook-events".into(), OWNER),
+            get(format!("/v1/admin/webhook-events/{}", self.event), OWNER),
+            (
+                "POST",
+                format!("/v1/admin/webhook-events/{}/replay", self.event),
+                none.clone(),
+                OWNER,
+            ),
             // Machines
             ("POST", "/v1/webhooks/stripe".into(), json!({}), [400; 4]),
             ("POST", "/v1/webhooks/clerk".into(), json!({}), [400; 4]),
             get("/healthz".into(), EVERYBODY),
             get("/readyz".into(), EVERYBODY),
+            get("/metrics".into(), EVERYBODY),
             get("/problems".into(), EVERYBODY),
             get("/problems/not-found".into(), EVERYBODY),
             get("/openapi.json".into(), EVERYBODY),
@@ -262,15 +300,24 @@ impl World {
                 ANOTHERS,
             ));
         }
-        // Last, since it gives the access to everybody who asks.
+        // Towards the end, since it gives the access to everybody who asks.
         rows.push((
             "POST",
             format!("/v1/products/{free}/claim"),
-            none,
+            none.clone(),
             [401, 201, 409, 201],
         ));
+        // And then they go.
+        rows.push(("DELETE", "/v1/me".into(), none, [401, 202, 202, 409]));
         rows
     }
+}
+
+/// An event in the inbox.
+async fn received(app: &TestApp) -> String {
+    app.hear([&event("plan.created", &json!({}))]).await;
+    let events = app.admin().get("/v1/admin/webhook-events").await;
+    shop::id(&rows_of(events)[0])
 }
 
 /// The code that goes with an answer to somebody who may not.
@@ -280,6 +327,7 @@ fn code(path: &str, status: u16) -> Option<&'static str> {
         403 if path.starts_with("/v1/admin/") => Some("forbidden"),
         403 => Some("course-access-required"),
         404 => Some("not-found"),
+        409 if path == "/v1/me" => Some("last-admin"),
         409 => Some("already-owned"),
         _ => None,
     }
@@ -287,6 +335,11 @@ fn code(path: &str, status: u16) -> Option<&'static str> {
 
 async fn ask(client: &Client, method: &str, path: &str, body: &Value) -> crate::support::Reply {
     let request = client.request(Method::from_bytes(method.as_bytes()).unwrap(), path);
+    let request = if path.ends_with("/refunds") {
+        request.header("idempotency-key", "law")
+    } else {
+        request
+    };
     client
         .send(if body.is_null() {
             request

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
@@ -50,12 +51,69 @@ fn local_clerk(issuer: &str, webhook_url: &str, key_file: Option<PathBuf>) -> Lo
     .unwrap()
 }
 
+/// What has to be true of money and access after each test: rows that break a rule, and the rule.
+const MONEY_RULES: [(&str, &str); 4] = [
+    (
+        "purchases WHERE refunded_in_cents > price_paid_in_cents",
+        "more refunded than paid",
+    ),
+    (
+        "purchases p WHERE refunded_in_cents <> (SELECT coalesce(sum(amount_in_cents), 0) FROM refunds
+         WHERE purchase_id = p.id AND status IN ('pending', 'succeeded'))",
+        "a purchase and its refunds differ",
+    ),
+    (
+        "access_grants g JOIN purchases p ON p.id = g.purchase_id WHERE g.ended_at IS NULL
+         AND (p.refunded_at IS NOT NULL OR p.disputed_at IS NOT NULL OR EXISTS (SELECT FROM refunds
+         WHERE purchase_id = p.id AND revoke_access AND status IN ('pending', 'succeeded')))",
+        "a purchase gives access that it has lost",
+    ),
+    (
+        "access_grants g JOIN purchases p ON p.id = g.purchase_id JOIN users u ON u.id = p.user_id
+         WHERE g.ended_because IN ('refund', 'dispute') AND u.deleted_at IS NULL
+         AND p.refunded_at IS NULL AND p.disputed_at IS NULL AND NOT EXISTS (SELECT FROM refunds
+         WHERE purchase_id = p.id AND revoke_access AND status IN ('pending', 'succeeded'))",
+        "a purchase does not give the access that it has back",
+    ),
+];
+
+/// What is derived by triggers, and what it has to be at the end of every test.
+const DERIVED: [(&str, &str, &str); 3] = [
+    (
+        "user_course_access is not the live grants",
+        "SELECT user_id, course_id FROM user_course_access",
+        "SELECT user_id, course_id FROM access_grants WHERE ended_at IS NULL",
+    ),
+    (
+        "user_totals is not what was bought and is held",
+        "SELECT user_id, purchase_count::bigint, paid_in_cents, refunded_in_cents, course_count::bigint FROM user_totals
+            WHERE purchase_count > 0 OR course_count > 0",
+        "SELECT u.id, bought.*, held.* FROM users u, LATERAL (
+                SELECT count(*), coalesce(sum(price_paid_in_cents), 0), coalesce(sum(refunded_in_cents), 0)
+                FROM purchases WHERE user_id = u.id
+            ) AS bought (purchases, paid, refunded), LATERAL (
+                SELECT count(*) FROM user_course_access a JOIN courses c ON c.id = a.course_id
+                WHERE a.user_id = u.id AND u.deleted_at IS NULL AND c.deleted_at IS NULL
+            ) AS held (courses) WHERE purchases > 0 OR courses > 0",
+    ),
+    (
+        "course_totals is not what is in the courses",
+        "SELECT course_id, section_count::bigint, lesson_count::bigint FROM course_totals WHERE section_count > 0",
+        "SELECT s.course_id, count(DISTINCT s.id), count(l.id) FROM course_sections s
+            LEFT JOIN lessons l ON l.section_id = s.id AND l.deleted_at IS NULL
+            WHERE s.deleted_at IS NULL GROUP BY s.course_id",
+    ),
+];
+
 /// A running store. Work behind the answers (events, jobs) is done when a test says so, never by itself.
 pub struct TestApp {
     pub url: String,
     pub state: AppState,
     pub clerk: LocalClerk,
     pub stripe: LocalStripe,
+    /// What it is configured with, for another instance.
+    pub variables: HashMap<&'static str, String>,
+    http: reqwest::Client,
     database: Database,
     servers: Vec<ServerHandle>,
     finished: bool,
@@ -67,7 +125,7 @@ impl TestApp {
     }
 
     /// A store with some variables set differently.
-    pub async fn start_with(variables: &[(&str, &str)]) -> Self {
+    pub async fn start_with(variables: &[(&'static str, &str)]) -> Self {
         let database = Database::create();
         let api = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", api.local_addr().unwrap());
@@ -89,7 +147,7 @@ impl TestApp {
             state_file: None,
         })
         .unwrap();
-        let mut config = HashMap::from([
+        let mut config: HashMap<&'static str, String> = HashMap::from([
             ("DATABASE_URL", database.url()),
             ("DATABASE_POOL_SIZE", "6".to_owned()),
             ("PUBLIC_URL", url.clone()),
@@ -99,6 +157,8 @@ impl TestApp {
                 "http://localhost:3000,https://shop.example.com".to_owned(),
             ),
             ("CLERK_WEBHOOK_SECRETS", CLERK_WEBHOOK_SECRET.to_owned()),
+            ("CLERK_SECRET_KEY", "sk_test_harness".to_owned()),
+            ("CLERK_API_URL", clerk.issuer().to_owned()),
             ("STRIPE_SECRET_KEY", STRIPE_SECRET_KEY.to_owned()),
             ("STRIPE_API_URL", format!("{local_url}/stripe")),
             ("STRIPE_WEBHOOK_SECRETS", STRIPE_WEBHOOK_SECRET.to_owned()),
@@ -114,8 +174,8 @@ impl TestApp {
                 .iter()
                 .map(|(name, value)| (*name, (*value).to_owned())),
         );
-        let config = Config::from_variables(|name| config.get(name).cloned()).unwrap();
-        let state = AppState::new(config).unwrap();
+        let state = Config::from_variables(|name| config.get(name).cloned()).unwrap();
+        let state = AppState::new(state).unwrap();
 
         let mut servers = Vec::new();
         let (shared, extra) = (
@@ -124,6 +184,9 @@ impl TestApp {
         );
         let server = HttpServer::new(move || app(shared.clone(), &extra))
             .workers(1)
+            // Longer than any client keeps an idle connection: none is used while the server ends it.
+            .keep_alive(Duration::from_secs(120))
+            .client_request_timeout(Duration::from_secs(60))
             .disable_signals();
         let server = server.listen(api).unwrap().run();
         servers.push(server.handle());
@@ -138,6 +201,8 @@ impl TestApp {
         });
         let stand_ins = stand_ins
             .workers(1)
+            .keep_alive(Duration::from_secs(120))
+            .client_request_timeout(Duration::from_secs(60))
             .disable_signals()
             .listen(local)
             .unwrap()
@@ -149,6 +214,8 @@ impl TestApp {
             state,
             clerk,
             stripe,
+            variables: config,
+            http: Client::connections(),
             database,
             servers,
             finished: false,
@@ -157,17 +224,17 @@ impl TestApp {
 
     /// Somebody without a token.
     pub fn anon(&self) -> Client {
-        Client::new(&self.url, None, "")
+        Client::new(&self.http, &self.url, None, "")
     }
 
     /// Somebody with a token that the test made itself.
     pub fn with_token(&self, token: &str) -> Client {
-        Client::new(&self.url, Some(token.to_owned()), "")
+        Client::new(&self.http, &self.url, Some(token.to_owned()), "")
     }
 
     /// Somebody who calls another server, with that one's key.
     pub fn with_address(&self, base: &str, key: &str) -> Client {
-        Client::new(base, Some(key.to_owned()), "")
+        Client::new(&self.http, base, Some(key.to_owned()), "")
     }
 
     /// A learner, by a short name.
@@ -177,7 +244,7 @@ impl TestApp {
             .clerk
             .mint(&person.clerk_user_id, &TokenOptions::default())
             .unwrap();
-        Client::new(&self.url, Some(token), &person.clerk_user_id)
+        Client::new(&self.http, &self.url, Some(token), &person.clerk_user_id)
     }
 
     /// The store's owner.
@@ -285,21 +352,15 @@ impl TestApp {
             0,
             "an event is left"
         );
-        let derived = "(SELECT user_id, course_id FROM user_course_access)";
-        let live = "(SELECT user_id, course_id FROM access_grants WHERE ended_at IS NULL)";
-        let differences = format!(
-            "(({derived} EXCEPT {live}) UNION ALL ({live} EXCEPT {derived})) AS difference"
-        );
-        assert_eq!(
-            self.count(&differences),
-            0,
-            "user_course_access is not the live grants"
-        );
-        assert_eq!(
-            self.count("purchases WHERE refunded_in_cents > price_paid_in_cents"),
-            0,
-            "more refunded than paid"
-        );
+        for (what, derived, counted) in DERIVED {
+            let differences = format!(
+                "((({derived}) EXCEPT ({counted})) UNION ALL (({counted}) EXCEPT ({derived}))) AS difference"
+            );
+            assert_eq!(self.count(&differences), 0, "{what}");
+        }
+        for (offenders, what) in MONEY_RULES {
+            assert_eq!(self.count(offenders), 0, "{what}");
+        }
         let unkeyed =
             |request: &Recorded| request.method == "POST" && request.idempotency_key.is_none();
         assert!(

@@ -14,18 +14,36 @@ pub struct Client {
 }
 
 impl Client {
-    pub fn new(base: &str, token: Option<String>, clerk_user_id: &str) -> Self {
-        let http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .unwrap();
+    /// Somebody who calls through the connections of `http`.
+    pub fn new(
+        http: &reqwest::Client,
+        base: &str,
+        token: Option<String>,
+        clerk_user_id: &str,
+    ) -> Self {
         Self {
-            http,
+            http: http.clone(),
             base: base.to_owned(),
             token,
             clerk_user_id: clerk_user_id.to_owned(),
         }
+    }
+
+    /// The same person at another instance.
+    pub fn at(&self, base: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            ..self.clone()
+        }
+    }
+
+    /// What all callers of a test share.
+    pub fn connections() -> reqwest::Client {
+        reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .build()
+            .unwrap()
     }
 
     /// A request that can be dressed up before it is sent with [`Client::send`].

@@ -4,8 +4,10 @@ pub mod app;
 pub mod buying;
 mod client;
 pub mod cluster;
+pub mod instance;
 pub mod lists;
 pub mod redis;
+pub mod refunding;
 pub mod shop;
 
 pub use app::TestApp;

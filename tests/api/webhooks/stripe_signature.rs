@@ -181,10 +181,30 @@ async fn a_body_that_is_too_large_or_compressed_is_refused() {
 async fn a_trailing_slash_makes_no_difference() {
     let app = TestApp::start().await;
     let (sender, body) = (app.anon(), body());
-    for path in ["/v1/webhooks/stripe/", "//v1/webhooks/stripe"] {
+    for path in [
+        "/v1/webhooks/stripe/",
+        "//v1/webhooks/stripe",
+        "/v1/webhooks/stripe//",
+    ] {
         let request = sender
             .request(Method::POST, path)
             .header("stripe-signature", signed(body.as_bytes()));
+        sender.send(request.body(body.clone())).await.expect(200);
+    }
+    app.finish().await;
+}
+
+/// H: A21
+#[tokio::test]
+async fn a_store_that_the_world_reaches_over_tls_redirects_no_delivery_that_reaches_it_without() {
+    let secure = [("PUBLIC_URL", "https://api.example.com")];
+    let app = TestApp::start_with(&secure).await;
+    let (sender, body) = (app.anon(), body());
+    for (name, value) in [("x-forwarded-proto", "http"), ("host", "api.example.com")] {
+        let request = sender
+            .request(Method::POST, WEBHOOK)
+            .header("stripe-signature", signed(body.as_bytes()))
+            .header(name, value);
         sender.send(request.body(body.clone())).await.expect(200);
     }
     app.finish().await;

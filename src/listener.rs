@@ -1,0 +1,174 @@
+//! Hears what any instance commits (LISTEN), on a thread and a connection of its own beside the pool.
+//!
+//! libpq offers no way to wait for a message that is safe and async, so the thread looks at the socket every few
+//! milliseconds: one system call, no statement. What is missed while the connection is away costs only time, because
+//! everything that listens also looks by itself; whoever cannot wait asks [`Hearing::is_current`].
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{io, thread};
+
+use diesel::connection::SimpleConnection;
+use diesel::{PgConnection, QueryResult};
+use secrecy::SecretString;
+
+use crate::db;
+
+/// How often the socket is looked at: the delay of a message at most.
+const LOOK: Duration = Duration::from_millis(5);
+/// How often the server is asked for a sign of life: a dead network sends no message either.
+const CONFIRM: Duration = Duration::from_secs(1);
+/// After how long without such a sign messages may have been missed.
+const STALE: Duration = Duration::from_secs(3);
+/// The longest pause between two tries to connect.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// What the listener tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice<'a> {
+    /// From now on every message is heard. What came before was not: look at everything once.
+    Began,
+    /// A transaction that sent this was committed.
+    Heard { channel: &'a str, payload: &'a str },
+    /// Messages are missed from now on, until it begins again.
+    Lost,
+}
+
+/// Whether messages arrive. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Hearing(Arc<Mutex<Option<Instant>>>);
+
+impl Hearing {
+    /// Whether everything has been heard that was committed until a few seconds ago. False without a listener, and
+    /// soon after its connection has gone, silently or not.
+    pub fn is_current(&self) -> bool {
+        let confirmed = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        confirmed.is_some_and(|at| at.elapsed() < STALE)
+    }
+
+    fn set(&self, confirmed: Option<Instant>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = confirmed;
+    }
+}
+
+/// A running listener. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Listener {
+    ended: Arc<AtomicBool>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Listener {
+    /// Listens on these channels until it is dropped, and connects again by itself. `hear` is called on the
+    /// listener's thread and must not block.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn start(
+        url: SecretString,
+        hearing: Hearing,
+        channels: &'static [&'static str],
+        hear: impl Fn(Notice<'_>) + Send + 'static,
+    ) -> io::Result<Self> {
+        let ended = Arc::new(AtomicBool::new(false));
+        let ear = Ear {
+            url,
+            hearing,
+            channels,
+            ended: Arc::clone(&ended),
+        };
+        thread::Builder::new()
+            .name("listener".to_owned())
+            .spawn(move || ear.keep_listening(hear))?;
+        Ok(Self { ended })
+    }
+}
+
+/// The thread's side.
+struct Ear {
+    url: SecretString,
+    hearing: Hearing,
+    channels: &'static [&'static str],
+    ended: Arc<AtomicBool>,
+}
+
+impl Ear {
+    fn keep_listening(&self, hear: impl Fn(Notice<'_>)) {
+        let mut failures = 0;
+        while !self.has_ended() {
+            if let Some(mut conn) = self.connect() {
+                failures = 0;
+                hear(Notice::Began);
+                if let Err(error) = self.listen(&mut conn, &hear) {
+                    tracing::warn!(%error, "the listener lost its connection");
+                }
+                self.hearing.set(None);
+                hear(Notice::Lost);
+            }
+            failures += 1;
+            self.rest(pause(failures));
+        }
+    }
+
+    /// A connection that listens already; the log has the cause when there is none.
+    fn connect(&self) -> Option<PgConnection> {
+        let listen: String = self
+            .channels
+            .iter()
+            .map(|channel| format!("LISTEN {channel};"))
+            .collect();
+        let mut conn = db::connect(&self.url)
+            .inspect_err(|error| tracing::warn!(%error, "the listener cannot connect"))
+            .ok()?;
+        conn.batch_execute(&listen)
+            .inspect_err(|error| tracing::warn!(%error, "the listener cannot listen"))
+            .ok()?;
+        self.hearing.set(Some(Instant::now()));
+        Some(conn)
+    }
+
+    /// Passes messages on until the connection breaks or the listener ends.
+    fn listen(&self, conn: &mut PgConnection, hear: &impl Fn(Notice<'_>)) -> QueryResult<()> {
+        let mut confirmed = Instant::now();
+        while !self.has_ended() {
+            if confirmed.elapsed() > CONFIRM {
+                let asked = Instant::now();
+                conn.batch_execute("SELECT 1")?;
+                confirmed = asked;
+            }
+            for message in conn.notifications_iter() {
+                let message = message?;
+                hear(Notice::Heard {
+                    channel: &message.channel,
+                    payload: &message.payload,
+                });
+            }
+            self.hearing.set(Some(confirmed));
+            thread::sleep(LOOK);
+        }
+        Ok(())
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    fn rest(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        while Instant::now() < until && !self.has_ended() {
+            thread::sleep(LOOK);
+        }
+    }
+}
+
+/// Doubling from 0.1 s, with half of it at random, so that not all instances come back together.
+fn pause(failures: u32) -> Duration {
+    let full = Duration::from_millis(100 << failures.min(7)).min(LONGEST_PAUSE);
+    full.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
