@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::time::timeout;
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::auth::keys::KeyTimings;
@@ -112,7 +113,7 @@ impl AppState {
 }
 
 /// Routes beside the API's own, which only development has.
-pub type Extra = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
+pub type Extra = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
 /// The application: every route and all middleware, outermost last.
 pub fn app(
@@ -130,6 +131,7 @@ pub fn app(
     let (app, paths) = App::new()
         .into_utoipa_app()
         .configure(router::routes)
+        .configure(|config| extra(config))
         .split_for_parts();
     let document = openapi::document(paths, &state.config.public_url);
     let cors = cors(&state.config);
@@ -139,13 +141,13 @@ pub fn app(
             web::PathConfig::default().error_handler(|_, _| Problem::new(Code::NotFound).into()),
         )
         .configure(|config| openapi::serve(config, document))
-        .configure(|config| extra(config))
         .default_service(web::to(problems::unmatched))
         .wrap(from_fn(methods::head_as_get))
         .wrap(cors)
         .wrap(NormalizePath::new(TrailingSlash::Trim))
         .wrap(from_fn(problems::render))
         .wrap(Compress::default())
+        .wrap(from_fn(problems::render_unacceptable))
         .wrap(TracingLogger::<RequestSpan>::new())
         .wrap(from_fn(request_id::assign))
 }
