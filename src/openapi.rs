@@ -353,13 +353,16 @@ fn problem_response(
             "code": code,
             "requestId": "54b2df92-0b16-4e56-b673-2a0154b4396b",
         });
-        match code {
-            Code::Invalid => value["errors"] = json!([fault]),
+        let more = match code {
+            Code::Invalid => Some(("errors", json!([fault]))),
             Code::PriceChanged => {
                 let quote = RefOr::Ref(Ref::from_schema_name("Quote"));
-                value["quote"] = examples.of(&quote);
+                Some(("quote", examples.of(&quote)))
             }
-            _ => {}
+            _ => None,
+        };
+        if let (Some((name, shown)), Some(fields)) = (more, value.as_object_mut()) {
+            fields.insert(name.to_owned(), shown);
         }
         let example = utoipa::openapi::example::ExampleBuilder::new()
             .summary(code.title())

@@ -18,10 +18,10 @@ pub const STRIPE_EVENTS: &[&str] = &[
 /// The events of Clerk's that are worked on.
 pub const CLERK_EVENTS: &[&str] = &["user.created", "user.updated", "user.deleted"];
 
-/// The name of the scheme with which Stripe signs.
-pub const STRIPE_SIGNATURE: &str = "stripeSignature";
+/// The name of the scheme with which Stripe signs; after `session` in the alphabet, which people look for.
+pub const STRIPE_SIGNATURE: &str = "webhookStripe";
 /// The name of the scheme with which Clerk signs.
-pub const CLERK_SIGNATURE: &str = "clerkSignature";
+pub const CLERK_SIGNATURE: &str = "webhookClerk";
 
 /// The two schemes of signatures.
 pub fn security_schemes() -> [(&'static str, SecurityScheme); 2] {

@@ -33,7 +33,7 @@ struct Envelope {
 ///
 /// Signed with the endpoint's secret (`Stripe-Signature`). Deliveries may come twice and in any order.
 #[utoipa::path(
-    tag = "Webhooks", operation_id = "receiveStripeEvent", request_body(content = StripeEvent, description = "The event, byte for byte as it was signed."), security(("stripeSignature" = [])),
+    tag = "Webhooks", operation_id = "receiveStripeEvent", request_body(content = StripeEvent, description = "The event, byte for byte as it was signed."), security(("webhookStripe" = [])),
     responses((status = 200, description = "The event is stored.", body = Received), (status = 400, description = "bad-signature"))
 )]
 #[post("/v1/webhooks/stripe")]
@@ -74,7 +74,7 @@ pub async fn stripe(
 /// Signed by Svix (`svix-id`, `svix-timestamp`, `svix-signature`; the Standard Webhooks names are accepted too).
 /// Deliveries may come twice and in any order.
 #[utoipa::path(
-    tag = "Webhooks", operation_id = "receiveClerkEvent", request_body(content = ClerkEvent, description = "The event, byte for byte as it was signed."), security(("clerkSignature" = [])),
+    tag = "Webhooks", operation_id = "receiveClerkEvent", request_body(content = ClerkEvent, description = "The event, byte for byte as it was signed."), security(("webhookClerk" = [])),
     params(
         ("svix-id" = String, Header, description = "The delivery's id."),
         ("svix-timestamp" = String, Header, description = "Seconds since 1970."),
