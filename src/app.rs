@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, MutexGuard, Notify};
 use tokio::time::timeout;
 use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::auth::keys::KeyTimings;
@@ -168,7 +169,7 @@ impl AppState {
 }
 
 /// Routes beside the API's own, which only development has.
-pub type Extra = Arc<dyn Fn(&mut web::ServiceConfig) + Send + Sync>;
+pub type Extra = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 
 /// The application: every route and all middleware, outermost last.
 pub fn app(
@@ -186,6 +187,7 @@ pub fn app(
     let (app, paths) = App::new()
         .into_utoipa_app()
         .configure(router::routes)
+        .configure(|config| extra(config))
         .split_for_parts();
     let document = openapi::document(paths, &state.config.public_url);
     let cors = cors(&state.config);
@@ -195,7 +197,6 @@ pub fn app(
             web::PathConfig::default().error_handler(|_, _| Problem::new(Code::NotFound).into()),
         )
         .configure(|config| openapi::serve(config, document))
-        .configure(|config| extra(config))
         .default_service(web::to(problems::unmatched))
         .wrap(from_fn(methods::head_as_get))
         .wrap(from_fn(etag::conditional))
@@ -206,6 +207,7 @@ pub fn app(
         .wrap(from_fn(problems::render))
         .wrap(from_fn(security::protect))
         .wrap(Compress::default())
+        .wrap(from_fn(problems::render_unacceptable))
         .wrap(from_fn(etag::coded))
         .wrap(TracingLogger::<RequestSpan>::new())
         .wrap(from_fn(metrics::observe))

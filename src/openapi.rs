@@ -1,6 +1,9 @@
 //! The OpenAPI document: collected from the mounted handlers, completed with what is true of all of them, served.
 
+mod examples;
 mod headers;
+mod links;
+pub mod webhooks;
 
 use std::collections::BTreeMap;
 
@@ -9,18 +12,23 @@ use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::schema::ArrayItems;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::{Tag, TagBuilder};
 use utoipa::openapi::{
-    ComponentsBuilder, ContactBuilder, Content, InfoBuilder, LicenseBuilder, OpenApi, Ref, RefOr,
-    ResponseBuilder, ServerBuilder,
+    Components, ComponentsBuilder, ContactBuilder, Content, HeaderBuilder, InfoBuilder,
+    LicenseBuilder, OpenApi, Ref, RefOr, ResponseBuilder, Schema, ServerBuilder,
 };
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::{Config as UiConfig, SwaggerUi};
 
+use self::examples::Examples;
 use crate::problem::{Code, ProblemBody};
 use crate::router;
+
+/// The tag of what `cargo run` adds.
+pub const DEVELOPMENT: &str = "Development";
 
 /// The document as it is committed: independent of where the server runs.
 pub fn committed() -> OpenApi {
@@ -58,7 +66,7 @@ pub fn document(mut collected: OpenApi, public_url: &str) -> OpenApi {
         ))
         .build();
     collected.servers = Some(vec![ServerBuilder::new().url(public_url).build()]);
-    collected.tags = Some(tags());
+    collected.tags = Some(tags(&collected));
     let components = collected.components.take().unwrap_or_default();
     let mut schemas = Vec::new();
     <ProblemBody<'static> as ToSchema>::schemas(&mut schemas);
@@ -81,7 +89,15 @@ pub fn document(mut collected: OpenApi, public_url: &str) -> OpenApi {
                     .build(),
             ),
         );
-    collected.components = Some(components.build());
+    let mut components = webhooks::security_schemes()
+        .into_iter()
+        .fold(components, |builder, (name, scheme)| {
+            builder.security_scheme(name, scheme)
+        })
+        .build();
+    name_rows(&mut components);
+    let examples = Examples::new(&components);
+    collected.components = Some(components);
     for (path, item) in &mut collected.paths.paths {
         let operations = [
             ("GET", &mut item.get),
@@ -92,15 +108,35 @@ pub fn document(mut collected: OpenApi, public_url: &str) -> OpenApi {
         ];
         for (method, operation) in operations {
             if let Some(operation) = operation {
-                complete(path, method, operation);
+                complete(path, method, operation, &examples);
             }
         }
     }
+    webhooks::describe(&mut collected);
+    links::describe(&mut collected);
     collected
 }
 
-fn tags() -> Vec<Tag> {
-    [
+/// Lets pages refer to the schema of their rows, which is written out in each of them otherwise.
+fn name_rows(components: &mut Components) {
+    for (name, schema) in &mut components.schemas {
+        if let Some(row) = name.strip_prefix("Page_")
+            && let RefOr::T(Schema::Object(page)) = schema
+            && let Some(RefOr::T(Schema::Array(data))) = page.properties.get_mut("data")
+        {
+            let row = RefOr::Ref(Ref::from_schema_name(row));
+            data.items = ArrayItems::RefOrSchema(Box::new(row));
+        }
+    }
+}
+
+fn tags(document: &OpenApi) -> Vec<Tag> {
+    let is_development = document.paths.paths.contains_key("/dev/tokens");
+    let development = (
+        DEVELOPMENT,
+        "What `cargo run` adds: a session token to paste into Authorize.",
+    );
+    let always = [
         (
             "Shop",
             "The public catalogue, prices, checkout and free claims.",
@@ -128,19 +164,29 @@ fn tags() -> Vec<Tag> {
         ),
         ("Webhooks", "Where Stripe and Clerk deliver their events."),
         ("Operation", "Health, and the explanation of errors."),
-    ]
-    .map(|(name, description)| {
+    ];
+    let tags = is_development
+        .then_some(development)
+        .into_iter()
+        .chain(always);
+    tags.map(|(name, description)| {
         TagBuilder::new()
             .name(name)
             .description(Some(description))
             .build()
     })
-    .into()
+    .collect()
 }
 
-/// Adds the errors that follow from an operation's shape, so that no handler lists them by hand.
-fn complete(path: &str, method: &str, operation: &mut Operation) {
-    let secured = operation.security.is_some();
+/// Adds what follows from an operation's shape, so that no handler repeats it: who may call it, the errors, examples.
+fn complete(path: &str, method: &str, operation: &mut Operation, examples: &Examples) {
+    let is_webhook = operation.tags.iter().flatten().any(|tag| tag == "Webhooks");
+    let is_development = operation
+        .tags
+        .iter()
+        .flatten()
+        .any(|tag| tag == DEVELOPMENT);
+    let secured = operation.security.is_some() && !is_webhook;
     let has = |place: ParameterIn| {
         let in_place = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == place);
         operation.parameters.iter().flatten().any(in_place)
@@ -151,15 +197,13 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
         .iter()
         .flatten()
         .any(|tag| tag.starts_with("Admin"));
-    let mut codes = Vec::new();
+    let mut codes = vec![Code::NotAcceptable];
     if operation.request_body.is_some() {
-        codes.extend([
-            Code::MalformedRequest,
-            Code::PayloadTooLarge,
-            Code::UnsupportedMediaType,
-        ]);
+        codes.extend([Code::MalformedRequest, Code::PayloadTooLarge]);
     }
-    let is_webhook = operation.tags.iter().flatten().any(|tag| tag == "Webhooks");
+    if operation.request_body.is_some() && !is_development {
+        codes.push(Code::UnsupportedMediaType);
+    }
     if (operation.request_body.is_some() && !is_webhook) || has_query {
         codes.push(Code::Invalid);
     }
@@ -193,13 +237,86 @@ fn complete(path: &str, method: &str, operation: &mut Operation) {
             codes.push(code);
         }
     }
+    let fault = an_invalid_value(operation, examples);
     for (status, codes) in by_status {
         operation
             .responses
             .responses
-            .insert(status, RefOr::T(problem_response(&codes)));
+            .insert(status, RefOr::T(problem_response(&codes, &fault, examples)));
     }
     headers::tell_limits(path, &mut operation.responses);
+    show_bodies(operation, examples);
+    say_who(operation, is_admin);
+}
+
+/// Ends the description with who may call the operation, and says so to machines where nobody has to sign in.
+fn say_who(operation: &mut Operation, is_admin: bool) {
+    let security = operation.security.get_or_insert_default();
+    let who = if security.contains(&SecurityRequirement::new(
+        webhooks::STRIPE_SIGNATURE,
+        NO_SCOPES,
+    )) {
+        "Called by Stripe."
+    } else if security.contains(&SecurityRequirement::new(
+        webhooks::CLERK_SIGNATURE,
+        NO_SCOPES,
+    )) {
+        "Called by Clerk."
+    } else if is_admin {
+        "For admins."
+    } else if security.is_empty() {
+        "Open to everybody."
+    } else if security.contains(&SecurityRequirement::default()) {
+        "Open to everybody; a session token, when one is sent, has to be valid and is taken into account."
+    } else {
+        "For people who are signed in."
+    };
+    operation.description = Some(match operation.description.take() {
+        Some(description) if !description.is_empty() => format!("{description}\n\n{who}"),
+        _ => who.to_owned(),
+    });
+}
+
+const NO_SCOPES: [&str; 0] = [];
+
+/// Gives every JSON body an example, unless the handler gave one.
+fn show_bodies(operation: &mut Operation, examples: &Examples) {
+    let show = |content: &mut RefOr<Content>| {
+        if let RefOr::T(content) = content
+            && let Some(schema) = &content.schema
+            && content.example.is_none()
+            && content.examples.is_empty()
+        {
+            content.example = Some(examples.of(schema));
+        }
+    };
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        body.content.values_mut().for_each(show);
+    }
+    for response in operation.responses.responses.values_mut() {
+        if let RefOr::T(response) = response {
+            response.content.values_mut().for_each(show);
+        }
+    }
+}
+
+/// How a value of this operation that cannot be accepted is named.
+fn an_invalid_value(operation: &Operation, examples: &Examples) -> serde_json::Value {
+    let schema = match &operation.request_body {
+        Some(RefOr::T(body)) => match body.content.values().next() {
+            Some(RefOr::T(content)) => content.schema.as_ref(),
+            _ => None,
+        },
+        _ => None,
+    };
+    match schema.and_then(|schema| examples.a_field_of(schema)) {
+        Some(pointer) => {
+            json!({ "pointer": pointer, "code": "null", "detail": "must not be null" })
+        }
+        None => {
+            json!({ "parameter": "colour", "code": "unknown-field", "detail": "is not a field of this request" })
+        }
+    }
 }
 
 /// Handlers declare their own errors as responses whose description is the problem's code.
@@ -224,7 +341,11 @@ fn declared(operation: &Operation) -> Vec<Code> {
         .collect()
 }
 
-fn problem_response(codes: &[Code]) -> utoipa::openapi::Response {
+fn problem_response(
+    codes: &[Code],
+    fault: &serde_json::Value,
+    examples: &Examples,
+) -> utoipa::openapi::Response {
     let names: Vec<_> = codes
         .iter()
         .map(|code| format!("`{code}`: {}", code.title()))
@@ -233,24 +354,47 @@ fn problem_response(codes: &[Code]) -> utoipa::openapi::Response {
         Ref::from_schema_name("Problem"),
     )));
     for code in codes {
+        let mut value = json!({
+            "type": format!("/problems/{code}"),
+            "title": code.title(),
+            "status": code.status(),
+            "detail": code.explanation(),
+            "code": code,
+            "requestId": "54b2df92-0b16-4e56-b673-2a0154b4396b",
+        });
+        let more = match code {
+            Code::Invalid => Some(("errors", json!([fault]))),
+            Code::PriceChanged => {
+                let quote = RefOr::Ref(Ref::from_schema_name("Quote"));
+                Some(("quote", examples.of(&quote)))
+            }
+            _ => None,
+        };
+        if let (Some((name, shown)), Some(fields)) = (more, value.as_object_mut()) {
+            fields.insert(name.to_owned(), shown);
+        }
         let example = utoipa::openapi::example::ExampleBuilder::new()
             .summary(code.title())
-            .value(Some(json!({
-                "type": format!("/problems/{code}"),
-                "title": code.title(),
-                "status": code.status(),
-                "detail": code.explanation(),
-                "code": code,
-                "requestId": "0198c2f4-6f0a-4a4e-9c65-4a1f2f5f6b7d",
-            })));
+            .value(Some(value));
         content
             .examples
             .insert(code.as_str().to_owned(), RefOr::T(example.build()));
     }
-    ResponseBuilder::new()
+    let response = ResponseBuilder::new()
         .description(names.join("; "))
-        .content("application/problem+json", content)
-        .build()
+        .content("application/problem+json", content);
+    let header = |description: &str| {
+        HeaderBuilder::new()
+            .schema(Some(<String as PartialSchema>::schema()))
+            .description(Some(description))
+            .build()
+    };
+    match codes.first().map(|code| code.status()) {
+        Some(401) => response.header("WWW-Authenticate", header("`Bearer`")),
+        Some(429 | 503) => response.header("Retry-After", header("When to try again, in seconds.")),
+        _ => response,
+    }
+    .build()
 }
 
 /// Mounts the document and Swagger UI. The UI is compiled in and asks nobody else.

@@ -16,6 +16,7 @@ macro_rules! codes {
     ($($variant:ident = $status:literal, $code:tt, $title:literal, $explanation:literal;)+) => {
         /// What went wrong. Closed and stable: clients may switch on it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+        #[schema(example = "not-found")]
         pub enum Code {
             $(#[doc = $explanation] #[serde(rename = $code)] $variant),+
         }
@@ -72,6 +73,8 @@ codes! {
         "There is nothing at this address, or nothing that the caller may see.";
     MethodNotAllowed = 405, "method-not-allowed", "Method not allowed",
         "The address exists, but not with this method. The Allow header lists those that it has.";
+    NotAcceptable = 406, "not-acceptable", "Not acceptable",
+        "The answer cannot be encoded in a way that the Accept-Encoding header allows. Leave the header out, or accept gzip, br or identity.";
     AlreadyOwned = 409, "already-owned", "Already owned",
         "The caller has bought this product already.";
     PriceChanged = 409, "price-changed", "Price changed",

@@ -10,7 +10,7 @@ pub struct ImageUrl(String);
 impl ImageUrl {
     /// The longest that is accepted, in characters.
     pub const MAX: usize = 2048;
-    const PATTERN: &str = "^(https://|/([^/]|$))";
+    const PATTERN: &str = r"^(https://[A-Za-z0-9][A-Za-z0-9.-]*[A-Za-z](:[0-9]{1,4})?(/[^\s\u0000-\u001F\u007F-\u009F]*)?|/([^/\\\s\u0000-\u001F\u007F-\u009F][^\s\u0000-\u001F\u007F-\u009F]*)?)$";
 
     fn check(&self) -> garde::Result {
         let url = self.0.as_str();

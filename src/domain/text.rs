@@ -53,6 +53,7 @@ macro_rules! text {
                     .schema_type(utoipa::openapi::schema::Type::String)
                     .min_length(Some(1))
                     .max_length(Some($max))
+                    .pattern(Some(if $lines { LINES } else { LINE }))
                     .examples([$example])
                     .into()
             }
@@ -81,6 +82,11 @@ text! {
     /// What is searched for.
     SearchText, max = 100, lines = false, example = "rust"
 }
+
+/// One line that is not blank, without control characters, as a regular expression of JSON Schema's.
+const LINE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u001F\u007F-\u009F]*$";
+/// The same for text with tabs and ends of lines.
+const LINES: &str = r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F][^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*$";
 
 fn check(text: &str, max: usize, lines: bool) -> garde::Result {
     let forbidden = |c: char| c.is_control() && !(lines && matches!(c, '\n' | '\r' | '\t'));

@@ -8,6 +8,11 @@ use url::Url;
 pub struct YoutubeVideoId(String);
 
 impl YoutubeVideoId {
+    /// The longest URL that is looked at, in characters.
+    const MAX: usize = 2048;
+    /// The usual addresses; an unusual one is accepted as well when an id is found in it.
+    const PATTERN: &str = r"^(https?://(www\.)?youtu\.be/|https?://((www|m|music)\.)?youtube\.com/(watch\?v=|embed/|shorts/|live/))?[A-Za-z0-9_-]{11}$";
+
     fn is_id(text: &str) -> bool {
         text.len() == 11
             && text
@@ -17,8 +22,9 @@ impl YoutubeVideoId {
 
     /// The id inside a YouTube URL; `None` for any other address.
     fn from_url(text: &str) -> Option<String> {
-        let url = Url::parse(text)
-            .ok()
+        let url = Some(text)
+            .filter(|text| text.chars().count() <= Self::MAX)
+            .and_then(|text| Url::parse(text).ok())
             .filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let host = url.host_str()?;
         let mut path = url.path_segments()?;
@@ -81,7 +87,8 @@ impl utoipa::PartialSchema for YoutubeVideoId {
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::String)
             .min_length(Some(11))
-            .max_length(Some(2048))
+            .max_length(Some(Self::MAX))
+            .pattern(Some(Self::PATTERN))
             .description(Some(
                 "An id of 11 characters, or a YouTube URL, which is reduced to its id.",
             ))

@@ -2,6 +2,7 @@
 
 use actix_web::body::{BoxBody, EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, web};
@@ -37,6 +38,21 @@ pub fn rendered<B: MessageBody + 'static>(
     let mut rendered = problem.to_response(Some(&request_id));
     keep_headers(response.headers(), rendered.headers_mut());
     response.into_response(rendered).map_into_right_body()
+}
+
+/// Middleware outside of the compression, which refuses by itself what it may not encode.
+pub async fn render_unacceptable<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B, BoxBody>>, Error> {
+    let response = next.call(request).await?;
+    if response.status() != StatusCode::NOT_ACCEPTABLE {
+        return Ok(response.map_into_left_body());
+    }
+    let request_id = RequestId::of_request(response.request());
+    let mut rendered = Problem::new(Code::NotAcceptable).to_response(Some(&request_id));
+    keep_headers(response.headers(), rendered.headers_mut());
+    Ok(response.into_response(rendered).map_into_right_body())
 }
 
 fn keep_headers(from: &HeaderMap, to: &mut HeaderMap) {

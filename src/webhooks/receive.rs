@@ -12,6 +12,7 @@ use crate::app::AppState;
 use crate::domain::enums::WebhookProvider;
 use crate::handlers::private;
 use crate::http::json::RawBody;
+use crate::openapi::webhooks::{ClerkEvent, StripeEvent};
 use crate::problem::{Code, Problem};
 use crate::repositories::webhook_event::{self, NewWebhookEvent};
 
@@ -33,8 +34,7 @@ struct Envelope {
 ///
 /// Signed with the endpoint's secret (`Stripe-Signature`). Deliveries may come twice and in any order.
 #[utoipa::path(
-    tag = "Webhooks", operation_id = "receiveStripeEvent", request_body(content = Value, description = "A Stripe event, as signed."),
-    params(("Stripe-Signature" = String, Header, description = "`t=<seconds>,v1=<hex>`")),
+    tag = "Webhooks", operation_id = "receiveStripeEvent", request_body(content = StripeEvent, description = "The event, byte for byte as it was signed."), security(("webhookStripe" = [])),
     responses((status = 200, description = "The event is stored.", body = Received), (status = 400, description = "bad-signature"))
 )]
 #[post("/v1/webhooks/stripe")]
@@ -76,11 +76,10 @@ pub async fn stripe(
 /// Signed by Svix (`svix-id`, `svix-timestamp`, `svix-signature`; the Standard Webhooks names are accepted too).
 /// Deliveries may come twice and in any order.
 #[utoipa::path(
-    tag = "Webhooks", operation_id = "receiveClerkEvent", request_body(content = Value, description = "A Clerk event, as signed."),
+    tag = "Webhooks", operation_id = "receiveClerkEvent", request_body(content = ClerkEvent, description = "The event, byte for byte as it was signed."), security(("webhookClerk" = [])),
     params(
         ("svix-id" = String, Header, description = "The delivery's id."),
         ("svix-timestamp" = String, Header, description = "Seconds since 1970."),
-        ("svix-signature" = String, Header, description = "`v1,<base64>`"),
     ),
     responses((status = 200, description = "The event is stored.", body = Received), (status = 400, description = "bad-signature"))
 )]

@@ -2,11 +2,16 @@
 
 use std::sync::atomic::Ordering;
 
-use actix_web::{HttpRequest, HttpResponse, http::StatusCode, web};
-use serde::Deserialize;
+use actix_web::{HttpRequest, HttpResponse, http::StatusCode, post, web};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::{JwksMode, LocalClerk, LocalClerkError, Person, TokenOptions, UserEvent};
+use crate::domain::time::Timestamp;
+use crate::handlers::private;
+use crate::problem::{Code, Problem};
 
 impl LocalClerk {
     /// Mounts `/.well-known/jwks.json` and `/v1/users...`. Give it a scope or a server of its own: the paths are
@@ -21,9 +26,8 @@ impl LocalClerk {
     }
 
     /// Mounts `POST /dev/tokens`: `{"user": "learner-1"}` gets that person's session token.
-    pub fn configure_tokens(&self, cfg: &mut web::ServiceConfig) {
-        cfg.app_data(web::Data::new(self.clone()))
-            .route("/dev/tokens", web::post().to(token));
+    pub fn configure_tokens(&self, cfg: &mut ServiceConfig) {
+        cfg.app_data(web::Data::new(self.clone())).service(token);
     }
 }
 
@@ -171,28 +175,51 @@ fn clerk_error(status: StatusCode, code: &str, message: &str) -> HttpResponse {
     }))
 }
 
-#[derive(Deserialize)]
+/// Whose token.
+#[derive(Deserialize, ToSchema)]
 struct TokenRequest {
+    /// 1 to 40 lower-case letters, digits and dashes; a new name is a new person.
+    #[schema(min_length = 1, max_length = 40, example = "learner-1")]
     user: String,
 }
 
-/// Bytes and not `web::Json`, so that whatever is wrong with the body is said in one sentence.
-async fn token(clerk: Clerk, body: web::Bytes) -> HttpResponse {
-    let Ok(TokenRequest { user }) = serde_json::from_slice(&body) else {
-        let detail =
-            "Send a JSON object with the name of a person, such as {\"user\": \"learner-1\"}.";
-        return problem(StatusCode::BAD_REQUEST, detail);
-    };
-    match answer(&clerk, &user).await {
-        Ok(answer) => HttpResponse::Ok().json(answer),
-        Err(error @ LocalClerkError::Name(_)) => {
-            problem(StatusCode::UNPROCESSABLE_ENTITY, &error.to_string())
-        }
-        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
-    }
+/// A session token, to be sent as `Authorization: Bearer`.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Token {
+    #[schema(example = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ1c2VyXzEifQ.c2lnbmF0dXJl")]
+    token: String,
+    #[schema(example = "learner-1")]
+    user: String,
+    #[schema(example = "user_29w83sxmDNGwOuEthce5gg56FcC")]
+    clerk_user_id: String,
+    expires_at: Timestamp,
 }
 
-async fn answer(clerk: &LocalClerk, name: &str) -> Result<Value, LocalClerkError> {
+/// Get a session token
+///
+/// Signs a person in at the local Clerk: `admin`, `learner-1` and `learner-2` are the demo store's, any other name is
+/// somebody new. Copy `token` from the answer, press **Authorize** and paste it.
+#[utoipa::path(
+    tag = "Development", operation_id = "createDevelopmentToken", request_body = TokenRequest,
+    responses((status = 200, description = "A token for twelve hours.", body = Token), (status = 422, description = "invalid"))
+)]
+#[post("/dev/tokens")]
+async fn token(clerk: Clerk, body: web::Bytes) -> Result<HttpResponse, Problem> {
+    // Bytes and not JSON, so that whatever is wrong with the body is said in one sentence.
+    let TokenRequest { user } = serde_json::from_slice(&body).map_err(|_| {
+        Problem::new(Code::MalformedRequest).detail(
+            "Send a JSON object with the name of a person, such as {\"user\": \"learner-1\"}.",
+        )
+    })?;
+    let token = answer(&clerk, &user).await.map_err(|error| match error {
+        LocalClerkError::Name(_) => Problem::new(Code::Invalid).detail(error.to_string()),
+        error => Problem::internal(error),
+    })?;
+    Ok(private(&token))
+}
+
+async fn answer(clerk: &LocalClerk, name: &str) -> Result<Token, LocalClerkError> {
     let (person, is_new) = clerk.add_person(name)?;
     if is_new {
         // Waited for, so that the token's first use already finds the name and the address.
@@ -200,22 +227,10 @@ async fn answer(clerk: &LocalClerk, name: &str) -> Result<Value, LocalClerkError
     }
     let expires_at = TokenOptions::expiry();
     let options = TokenOptions::claims(json!({ "exp": expires_at.timestamp() }));
-    Ok(json!({
-        "token": clerk.mint(&person.clerk_user_id, &options)?,
-        "user": person.name,
-        "clerkUserId": person.clerk_user_id,
-        "expiresAt": expires_at,
-    }))
-}
-
-/// RFC 9457.
-fn problem(status: StatusCode, detail: &str) -> HttpResponse {
-    HttpResponse::build(status)
-        .content_type("application/problem+json")
-        .json(json!({
-            "type": "about:blank",
-            "title": status.canonical_reason(),
-            "status": status.as_u16(),
-            "detail": detail,
-        }))
+    Ok(Token {
+        token: clerk.mint(&person.clerk_user_id, &options)?,
+        user: person.name,
+        clerk_user_id: person.clerk_user_id,
+        expires_at: expires_at.into(),
+    })
 }

@@ -3,6 +3,7 @@ use std::{net::TcpListener, sync::mpsc};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::StatusCode, test, web};
 use chrono::{TimeDelta, Utc};
 use serde_json::json;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::*;
 use crate::webhooks::signature::{SignatureError, StandardHeaders, verify_standard};
@@ -24,7 +25,7 @@ fn options() -> Options {
 async fn call(clerk: &LocalClerk, request: test::TestRequest) -> (StatusCode, Value) {
     let app = App::new()
         .configure(|cfg| clerk.configure(cfg))
-        .configure(|cfg| clerk.configure_tokens(cfg));
+        .configure(|cfg| clerk.configure_tokens(&mut ServiceConfig::new(cfg)));
     let app = test::init_service(app).await;
     let response = test::call_service(&app, request.to_request()).await;
     let status = response.status();

@@ -1,7 +1,9 @@
 //! What is true of the whole: the document, the rights, the migrations, the errors, the configuration.
 
+mod bounds;
 mod config;
 mod cost;
+mod documents;
 mod migrations;
 mod problems;
 mod provoked;

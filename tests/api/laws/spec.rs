@@ -93,6 +93,74 @@ async fn every_operation_is_described_and_says_how_it_fails() {
 }
 
 #[tokio::test]
+async fn every_operation_says_who_may_call_it_and_shows_every_body() {
+    let app = TestApp::start().await;
+    let document = document(&app).await;
+    let schemes = &document["components"]["securitySchemes"];
+    let mut shown = 0;
+    for (_, _, operation) in operations(&document) {
+        let id = operation["operationId"].as_str().unwrap();
+        assert!(operation["description"].is_string(), "{id}");
+        for scheme in operation["security"].as_array().unwrap() {
+            let names = scheme.as_object().unwrap().keys();
+            assert!(
+                names.into_iter().all(|name| schemes[name].is_object()),
+                "{id}: {scheme}"
+            );
+        }
+        let responses = operation["responses"].as_object().unwrap().values();
+        for body in responses.chain([&operation["requestBody"]]) {
+            for content in body["content"]
+                .as_object()
+                .into_iter()
+                .flat_map(|types| types.values())
+            {
+                let examples = content["examples"]
+                    .as_object()
+                    .map_or(0, serde_json::Map::len);
+                assert!(
+                    examples > 0 || content.get("example").is_some(),
+                    "{id}: {content}"
+                );
+                shown += 1;
+            }
+        }
+    }
+    assert!(shown > 300, "{shown}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn the_deliveries_of_stripe_and_clerk_are_described_as_webhooks() {
+    let app = TestApp::start().await;
+    let document = document(&app).await;
+    for (sender, scheme) in [("stripe", "webhookStripe"), ("clerk", "webhookClerk")] {
+        let delivery = &document["webhooks"][sender]["post"];
+        let receiver = &document["paths"][format!("/v1/webhooks/{sender}")]["post"];
+        assert_eq!(delivery["security"], json!([{ scheme: [] }]));
+        assert!(delivery["requestBody"].is_object());
+        assert_eq!(delivery["requestBody"], receiver["requestBody"]);
+        assert_eq!(delivery["responses"], receiver["responses"]);
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_encoded_as_asked_is_a_problem() {
+    let app = TestApp::start().await;
+    let anon = app.anon();
+    for path in ["/healthz", "/v1/products", "/problems"] {
+        let request = anon
+            .request(Method::GET, path)
+            .header("accept-encoding", "identity;q=0, *;q=0");
+        let reply = anon.send(request).await;
+        assert!(!reply.header("x-request-id").is_empty());
+        reply.expect_problem(406, "not-acceptable");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn what_is_documented_answers_and_nothing_else_does() {
     let app = TestApp::start().await;
     let admin = app.admin();

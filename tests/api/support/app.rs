@@ -18,6 +18,7 @@ use lectern::domain::enums::UserRole;
 use lectern::jobs::worker;
 use lectern::repositories::user;
 use serde_json::Value;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::client::Client;
 use super::cluster::Database;
@@ -180,7 +181,7 @@ impl TestApp {
         let mut servers = Vec::new();
         let (shared, extra) = (
             state.clone(),
-            Arc::new(|_: &mut web::ServiceConfig| {}) as lectern::app::Extra,
+            Arc::new(|_: &mut ServiceConfig| {}) as lectern::app::Extra,
         );
         let server = HttpServer::new(move || app(shared.clone(), &extra))
             .workers(1)

@@ -1,0 +1,92 @@
+// A developer reads /docs: gets a token, authorises, and tries operations out.
+
+import assert from "node:assert/strict";
+
+export async function documentation({ api, page, shoot, step }) {
+  const answer = await page.goto(`${api}/docs`);
+  assert.equal(answer.status(), 200);
+  const policy = answer.headers()["content-security-policy"];
+  await page.locator(".opblock").first().waitFor();
+  const document = await (await fetch(`${api}/openapi.json`)).json();
+  const listed = Object.values(document.paths).flatMap((item) => Object.keys(item));
+  const shown = await page.locator(".opblock-tag-section:not([id]) .opblock, .opblock").count();
+  assert.ok(shown >= listed.length, `${shown} operations are shown of ${listed.length}`);
+  await shoot(page, "docs");
+  step(`/docs lists ${listed.length} operations${policy ? ", under a content security policy" : ""}`);
+
+  const operation = (id) => page.locator(`[id^="operations-"][id$="-${id}"]`);
+  /** Executes an opened operation and returns what Swagger UI shows of the answer. */
+  const execute = async (id) => {
+    const block = operation(id);
+    await block.locator("button.execute").click();
+    const live = block.locator(".live-responses-table .response .response-col_status").first();
+    await live.waitFor();
+    const body = await block.locator(".live-responses-table .response .highlight-code pre").first().innerText().catch(() => "");
+    return { status: (await live.innerText()).trim().slice(0, 3), body };
+  };
+  const open = async (id) => {
+    await operation(id).locator(".opblock-summary-control").first().click();
+    await operation(id).locator("button.execute").waitFor();
+  };
+
+  await open("createDevelopmentToken");
+  await operation("createDevelopmentToken").locator("textarea.body-param__text").fill('{"user": "admin"}');
+  const signedIn = await execute("createDevelopmentToken");
+  assert.equal(signedIn.status, "200");
+  const { token } = JSON.parse(signedIn.body);
+  await page.locator("button.authorize").first().click();
+  const dialog = page.locator(".modal-ux");
+  const field = dialog.locator(".auth-container", { hasText: "session" }).locator("input").first();
+  await field.fill(token);
+  await dialog.locator(".auth-container", { hasText: "session" }).locator("button.authorize").click();
+  await shoot(page, "docs-authorize");
+  await dialog.locator("button.btn-done, button.close-modal").first().click();
+  step("gives a token, and takes it");
+
+  await page.goto(`${api}/docs/index.html#/Learn/getMe`);
+  await page.reload();
+  await operation("getMe").locator("button.execute").waitFor();
+  const me = await execute("getMe");
+  assert.equal(me.status, "200");
+  assert.equal(JSON.parse(me.body).role, "admin");
+  await operation("getMe").scrollIntoViewIfNeeded();
+  await shoot(page, "docs-executed");
+  step("a link leads to an operation; it is executed as an admin: 200");
+
+  await open("listProducts");
+  const list = await execute("listProducts");
+  assert.equal(list.status, "200");
+  assert.ok(JSON.parse(list.body).data.length > 5, "nothing is filled in that hides products");
+
+  const headers = { Authorization: `Bearer ${token}` };
+  const courses = await (await fetch(`${api}/v1/admin/courses`, { headers })).json();
+  const [{ id, name }] = courses.data;
+  await open("adminUpdateCourse");
+  const patch = operation("adminUpdateCourse");
+  await patch.locator('input[placeholder="id"]').fill(id);
+  await patch.locator("select", { hasText: "merge-patch" }).selectOption("application/merge-patch+json");
+  await patch.locator("textarea.body-param__text").fill(JSON.stringify({ name }));
+  const sent = page.waitForRequest((request) => request.method() === "PATCH");
+  const patched = await execute("adminUpdateCourse");
+  assert.equal(patched.status, "200");
+  assert.equal((await sent).headers()["content-type"], "application/merge-patch+json");
+  assert.equal(JSON.parse(patched.body).name, name);
+  step("sends a merge patch");
+
+  const [{ id: product }] = JSON.parse(list.body).data.filter(({ priceInCents }) => priceInCents > 0);
+  const opened = await fetch(`${api}/v1/checkout/sessions`, {
+    method: "POST",
+    headers: { ...headers, "Content-Type": "application/json" },
+    body: JSON.stringify({ productId: product, uiMode: "hosted", returnUrl: "http://localhost:5173/" }),
+  });
+  const checkout = await opened.json();
+  await open("getCheckoutSession");
+  const watch = operation("getCheckoutSession");
+  await watch.locator('input[placeholder="id"]').fill(checkout.id);
+  await watch.locator('input[placeholder="Prefer"]').fill("wait=1");
+  const preferring = page.waitForRequest((request) => request.url().endsWith(checkout.id));
+  assert.equal((await execute("getCheckoutSession")).status, "200");
+  assert.equal((await preferring).headers().prefer, "wait=1");
+  await fetch(`${api}/v1/checkout/sessions/${checkout.id}/cancel`, { method: "POST", headers });
+  step("sends a header");
+}
