@@ -39,14 +39,14 @@ pub fn seed_large(
     currency: &str,
     Scale(scale): &Scale,
 ) -> Result<(), SeedError> {
+    // VACUUM marks as visible to all only what it knows to be written down.
+    conn.batch_execute("SET synchronous_commit = on")?;
     conn.transaction(|conn| {
         lock_empty(conn)?;
         diesel::sql_query("SELECT set_config('lectern.scale', $1, true), set_config('lectern.currency', $2, true)")
             .bind::<Text, _>(scale)
             .bind::<Text, _>(currency)
             .execute(conn)?;
-        // VACUUM marks as visible to all only what it knows to be written down.
-        conn.batch_execute("SET LOCAL synchronous_commit = on")?;
         conn.batch_execute(include_str!("scale.sql"))?;
         Ok::<_, SeedError>(())
     })?;
