@@ -2,7 +2,6 @@
 
 use actix_web::http::header::{self, ContentDisposition, DispositionParam, DispositionType};
 use actix_web::{HttpRequest, HttpResponse, delete, get, web};
-use chrono::Utc;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -25,7 +24,6 @@ use crate::repositories::{access_grant, checkout, purchase, user_lesson_complete
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Export {
-    pub exported_at: Timestamp,
     pub profile: User,
     /// By course: why it could be opened, and until when.
     pub access: Vec<CourseAccess>,
@@ -68,7 +66,6 @@ pub async fn show(user: CurrentUser, state: web::Data<AppState>) -> Result<HttpR
                 completed_at: at.into(),
             });
             Ok(Export {
-                exported_at: Utc::now().into(),
                 access: CourseAccess::by_course(access_grant::of_user(conn, row.id)?),
                 completions: completions.collect(),
                 checkouts: checkout::of_user(conn, row.id)?

@@ -46,7 +46,7 @@ fn parse<T: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<T,
     value.validate().map_err(|report| {
         let errors = report.iter().map(|(path, error)| {
             parameter(
-                path.to_string(),
+                path.to_string().trim_start_matches("r#").to_owned(),
                 "invalid-value",
                 error.message().to_owned(),
             )

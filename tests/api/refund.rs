@@ -114,7 +114,7 @@ async fn a_refund_that_cannot_be_says_why() {
     without_key.expect_problem(400, "idempotency-key-required");
     for key in ["", "é", &"k".repeat(256)] {
         let reply = sale.admin.refund(&sale.refunds(), json!({}), key).await;
-        reply.expect_problem(400, "idempotency-key-required");
+        reply.expect_problem(400, "malformed-request");
     }
     let nowhere = format!("/v1/admin/purchases/{NOBODY}/refunds");
     let reply = sale.admin.refund(&nowhere, json!({}), "a").await;

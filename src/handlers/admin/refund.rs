@@ -75,9 +75,9 @@ impl From<RefundRow> for Refund {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateRefund {
     /// In the currency's smallest unit; all that is left when absent.
-    #[garde(inner(range(min = 1)))]
+    #[garde(inner(range(min = 1, max = 99_999_999)))]
     #[serde(default)]
-    #[schema(minimum = 1, example = 900)]
+    #[schema(minimum = 1, maximum = 99_999_999, example = 900)]
     amount_in_cents: Option<i32>,
     /// Takes the access also when only a part goes back. Giving all back always takes it.
     #[garde(skip)]

@@ -163,7 +163,10 @@ async fn send(client: &Client, method: &str, path: &str, body: &Value) -> (u16, 
         Method::from_bytes(method.as_bytes()).unwrap(),
         &path_of(path),
     );
-    let reply = client.send(request.json(body)).await;
+    // Some operations need one, and none minds.
+    let key = uuid::Uuid::new_v4().to_string();
+    let request = request.header("idempotency-key", key).json(body);
+    let reply = client.send(request).await;
     (reply.status.as_u16(), reply.body)
 }
 

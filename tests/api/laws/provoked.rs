@@ -215,7 +215,16 @@ async fn without_keys() -> Reply {
 }
 
 /// Codes whose route has a test of its own.
-const ELSEWHERE: [&str; 1] = ["idempotency-key-required"];
+const ELSEWHERE: [&str; 8] = [
+    "account-deletion-unavailable",
+    "already-refunded",
+    "idempotency-key-required",
+    "not-acceptable",
+    "payload-gone",
+    "purchase-disputed",
+    "reconcile-running",
+    "refund-too-large",
+];
 
 #[tokio::test]
 async fn every_problem_of_the_table_can_be_met() {

@@ -242,7 +242,9 @@ async fn a_bad_id_in_any_path_is_not_found() {
             &long,
         ] {
             let method = Method::from_bytes(method.as_bytes()).unwrap();
-            let mut request = admin.request(method, &filled(&path, id));
+            let mut request = admin
+                .request(method, &filled(&path, id))
+                .header("idempotency-key", "a");
             if operation["requestBody"].is_object() {
                 request = request
                     .header("content-type", "application/json")

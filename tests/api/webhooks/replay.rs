@@ -159,6 +159,7 @@ async fn payloads_go_when_their_time_is_over_and_without_one_there_is_no_replay(
     let app = TestApp::start().await;
     let admin = app.admin();
     app.hear([&event("plan.created", &json!({}))]).await;
+    app.sql("DELETE FROM jobs");
     app.stripe_event(&event("plan.deleted", &json!({})))
         .await
         .expect(200);
