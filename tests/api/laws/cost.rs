@@ -94,7 +94,7 @@ async fn requests_send_few_statements_however_many_rows_there_are() {
         (&admin, "GET", admins("stats"), 2),
         (&admin, "GET", admins("users"), 2),
         (&admin, "GET", admins("users?q=a&role=user"), 2),
-        (&admin, "GET", admins(&format!("users/{user}")), 2),
+        (&admin, "GET", admins(&format!("users/{user}")), 3),
         (&admin, "GET", admins(&format!("users/{user}/access")), 3),
         (&admin, "GET", admins("audit-log"), 2),
         (&admin, "GET", refunds, 2),
