@@ -126,6 +126,8 @@ fn parameter(operation: &mut Operation, name: &str, required: bool, what: &str, 
     if parameters.iter().any(is_it) {
         return;
     }
+    // Swagger UI fills examples in, and a condition that nobody meant would fail.
+    let example = required.then(|| json!(example));
     let required = if required {
         Required::True
     } else {
@@ -137,7 +139,7 @@ fn parameter(operation: &mut Operation, name: &str, required: bool, what: &str, 
         .required(required)
         .description(Some(what))
         .schema(Some(text()))
-        .example(Some(json!(example)));
+        .example(example);
     parameters.push(RefOr::T(parameter.build()));
 }
 

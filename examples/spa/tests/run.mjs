@@ -12,8 +12,6 @@ import { fileURLToPath } from "node:url";
 import { preview } from "vite";
 import { inBrowser, listen } from "./browser.mjs";
 import { documentation } from "./docs.mjs";
-import { native } from "./native.mjs";
-import { store } from "./store.mjs";
 
 const [api = "http://127.0.0.1:8080", screenshots = "screenshots"] = process.argv.slice(2);
 const shots = resolve(screenshots);
@@ -23,6 +21,9 @@ await mkdir(shots, { recursive: true });
 
 const env = { ...process.env, VITE_API_URL: api };
 execFileSync("npm", ["run", "--silent", "build"], { env, stdio: ["ignore", "ignore", "inherit"] });
+// They use what was just built.
+const { native } = await import("./native.mjs");
+const { store } = await import("./store.mjs");
 const server = await preview({ root, preview: { port: 0 } });
 const app = server.resolvedUrls.local[0].replace(/\/$/, "");
 
