@@ -14,7 +14,9 @@ use crate::jobs::{self, Job};
 use crate::problem::{Code, Problem};
 use crate::providers::clerk::{Clerk, ClerkUser, PAGE};
 use crate::repositories::user::{self, ClerkFacts, UserRow};
-use crate::repositories::{access_grant, audit_log, checkout, purchase, webhook_event};
+use crate::repositories::{
+    access_grant, audit_log, checkout, idempotency_key, purchase, webhook_event,
+};
 
 /// Why the grants of somebody who was deleted have ended.
 const ACCOUNT_DELETED: &str = "account-deleted";
@@ -126,6 +128,7 @@ pub fn bury(conn: &mut PgConnection, clerk_user_id: &str) -> Result<bool, Proble
     purchase::forget_receipts(conn, id)?;
     webhook_event::forget_person(conn, clerk_user_id)?;
     audit_log::forget_person(conn, id)?;
+    idempotency_key::forget(conn, id)?;
     Ok(buried)
 }
 
