@@ -7,23 +7,10 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
 use utoipa::openapi::{ObjectBuilder, OpenApi, PathItem, PathsBuilder, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::webhooks::stripe::EVENT_TYPES;
+
 /// The events of Stripe's that are worked on; the rest is stored and ignored.
-pub const STRIPE_EVENTS: &[&str] = &[
-    "checkout.session.completed",
-    "checkout.session.async_payment_succeeded",
-    "checkout.session.async_payment_failed",
-    "checkout.session.expired",
-    "charge.refunded",
-    "refund.created",
-    "refund.updated",
-    "refund.failed",
-    "charge.dispute.created",
-    "charge.dispute.updated",
-    "charge.dispute.closed",
-    "charge.dispute.funds_withdrawn",
-    "charge.dispute.funds_reinstated",
-    "radar.early_fraud_warning.created",
-];
+pub const STRIPE_EVENTS: &[&str] = &EVENT_TYPES;
 
 /// The events of Clerk's that are worked on.
 pub const CLERK_EVENTS: &[&str] = &["user.created", "user.updated", "user.deleted"];

@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::back_off;
 use crate::config::ClerkConfig;
 use crate::problem::{Code, Problem};
 use crate::repositories::user::ClerkFacts;
@@ -249,10 +250,4 @@ fn retry_after(answer: &reqwest::Response) -> Option<Duration> {
     let seconds = answer.headers().get("retry-after")?.to_str().ok()?;
     let wait = Duration::from_secs(seconds.parse().ok()?);
     Some(wait.min(LONGEST_WAIT))
-}
-
-/// Doubling from 0.2 s, with half of it at random, so that many clients do not come back together.
-fn back_off(attempt: u32) -> Duration {
-    let full = 200 * 2_u64.pow(attempt - 1);
-    Duration::from_millis(full / 2 + fastrand::u64(0..=full / 2))
 }

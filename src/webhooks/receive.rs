@@ -55,20 +55,9 @@ pub async fn stripe(
     )
     .map_err(|error| refused(&state, WebhookProvider::Stripe, error))?;
     let (envelope, payload) = parse(&body)?;
-    let payload = needed::of_event(&payload);
-    let event_id = envelope
-        .id
+    let event = stripe_event(envelope, &payload)
         .ok_or_else(|| Problem::new(Code::MalformedRequest).detail("The event has no id."))?;
-    store(
-        &state,
-        NewWebhookEvent {
-            provider: WebhookProvider::Stripe,
-            event_id,
-            kind: envelope.kind,
-            payload,
-        },
-    )
-    .await
+    store(&state, event).await
 }
 
 /// Receive a Clerk event
@@ -117,22 +106,31 @@ fn refused(state: &AppState, provider: WebhookProvider, error: SignatureError) -
 fn parse(body: &[u8]) -> Result<(Envelope, Value), Problem> {
     let malformed =
         |_| Problem::new(Code::MalformedRequest).detail("The signed body is not an event in JSON.");
-    let mut payload: Value = serde_json::from_slice(body).map_err(malformed)?;
+    let payload = serde_json::from_slice(body).map_err(malformed)?;
+    read(payload).map_err(malformed)
+}
+
+/// What an event says of itself, and the event as the database can hold it.
+fn read(mut payload: Value) -> Result<(Envelope, Value), serde_json::Error> {
     remove_nul(&mut payload);
-    let envelope = Envelope::deserialize(&payload).map_err(malformed)?;
+    let envelope = Envelope::deserialize(&payload)?;
     Ok((envelope, payload))
 }
 
-/// An event from Stripe's own list, as the inbox takes it; `None` when it is not an event.
-pub fn listed_stripe_event(mut payload: Value) -> Option<NewWebhookEvent> {
-    remove_nul(&mut payload);
-    let envelope = Envelope::deserialize(&payload).ok()?;
+/// A Stripe event as the inbox takes it; `None` without an id.
+fn stripe_event(envelope: Envelope, payload: &Value) -> Option<NewWebhookEvent> {
     Some(NewWebhookEvent {
         provider: WebhookProvider::Stripe,
         event_id: envelope.id?,
         kind: envelope.kind,
-        payload: needed::of_event(&payload),
+        payload: needed::of_event(payload),
     })
+}
+
+/// An event from Stripe's own list, as the inbox takes it; `None` when it is not an event.
+pub fn listed_stripe_event(payload: Value) -> Option<NewWebhookEvent> {
+    let (envelope, payload) = read(payload).ok()?;
+    stripe_event(envelope, &payload)
 }
 
 /// Postgres stores no NUL in text, and nobody's name needs one.

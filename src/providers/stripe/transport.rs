@@ -13,6 +13,7 @@ use stripe_client_core::{
 };
 
 use super::Stripe;
+use crate::providers::back_off;
 
 /// How long one attempt may take.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
@@ -188,12 +189,6 @@ const fn outcome(result: &Result<Bytes, Attempt>) -> &'static str {
         Err(Attempt::Again(_)) => "unavailable",
         Err(Attempt::Final(_)) => "refused",
     }
-}
-
-/// Doubling from 0.2 s, with half of it at random, so that many clients do not come back together.
-fn back_off(attempt: u32) -> Duration {
-    let full = 200 * 2_u64.pow(attempt - 1);
-    Duration::from_millis(full / 2 + fastrand::u64(0..=full / 2))
 }
 
 /// <https://docs.stripe.com/error-low-level>
