@@ -1,5 +1,7 @@
 //! The pool, the migrations, and the only door from async code to the database.
 
+mod manager;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -8,7 +10,7 @@ use std::time::Duration;
 use diesel::connection::{InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
 use diesel::r2d2::{
-    ConnectionManager, CustomizeConnection, Pool, PooledConnection, R2D2Connection,
+    self, CustomizeConnection, HandleError, Pool, PooledConnection, R2D2Connection,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,6 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use self::manager::Manager;
 use crate::http::answer::Answer;
 use crate::http::idempotency::MaybeTicket;
 use crate::http::precondition::Precondition;
@@ -41,7 +44,7 @@ const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// connections and a request takes one before it takes a thread, so waiting for the pool costs no thread.
 #[derive(Clone)]
 pub struct Db {
-    pool: Pool<ConnectionManager<PgConnection>>,
+    pool: Pool<Manager>,
     permits: Arc<Semaphore>,
     statements: Arc<AtomicU64>,
     size: u32,
@@ -56,12 +59,10 @@ impl Db {
             .max_size(size)
             .min_idle(Some(1))
             .connection_timeout(CONNECT_WAIT)
-            // A broken connection shows itself at its first statement and is thrown away then;
-            // asking before every use would cost each request a round trip.
-            .test_on_check_out(false)
+            .test_on_check_out(true)
             .connection_customizer(Box::new(Prepare(Arc::clone(&statements))))
             .error_handler(Box::new(LogPoolErrors))
-            .build_unchecked(ConnectionManager::new(url.expose_secret()));
+            .build_unchecked(Manager::new(url));
         Self {
             pool,
             permits: Arc::new(Semaphore::new(size as usize)),
@@ -222,9 +223,7 @@ impl Actor {
     }
 }
 
-fn connection(
-    pool: &Pool<ConnectionManager<PgConnection>>,
-) -> Result<PooledConnection<ConnectionManager<PgConnection>>, Problem> {
+fn connection(pool: &Pool<Manager>) -> Result<PooledConnection<Manager>, Problem> {
     // Not the error itself: it repeats libpq's words, which the pool has logged without what is secret in them.
     pool.get()
         .map_err(|_| database_unavailable(&"no connection could be opened in time"))
@@ -234,10 +233,10 @@ fn connection(
 #[derive(Debug)]
 struct Prepare(Arc<AtomicU64>);
 
-impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Prepare {
-    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+impl CustomizeConnection<PgConnection, r2d2::Error> for Prepare {
+    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), r2d2::Error> {
         conn.batch_execute(LIMITS)
-            .map_err(diesel::r2d2::Error::QueryError)?;
+            .map_err(r2d2::Error::QueryError)?;
         let statements = Arc::clone(&self.0);
         conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
             if let InstrumentationEvent::StartQuery { .. } = event {
@@ -264,10 +263,17 @@ fn without_secrets(error: &impl fmt::Display) -> String {
 #[derive(Debug)]
 struct LogPoolErrors;
 
-impl<E: fmt::Display> diesel::r2d2::HandleError<E> for LogPoolErrors {
-    fn handle_error(&self, error: E) {
-        let error = without_secrets(&error);
-        tracing::warn!(error, "the pool could not open a connection");
+impl HandleError<r2d2::Error> for LogPoolErrors {
+    fn handle_error(&self, error: r2d2::Error) {
+        match error {
+            r2d2::Error::ConnectionError(error) => {
+                let error = without_secrets(&error);
+                tracing::warn!(error, "the pool could not open a connection");
+            }
+            r2d2::Error::QueryError(error) => {
+                tracing::warn!(%error, "the pool lost a connection that nobody used");
+            }
+        }
     }
 }
 

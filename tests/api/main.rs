@@ -24,6 +24,7 @@ mod country_discount;
 mod course;
 mod course_section;
 mod crash;
+mod database_crash;
 mod dispute;
 mod duplicate_payment;
 mod early_refund;
