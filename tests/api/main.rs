@@ -43,6 +43,7 @@ mod product_admin;
 mod progress;
 mod purchase;
 mod purge;
+mod race;
 mod reconcile;
 mod refund;
 mod refund_events;
