@@ -5,6 +5,7 @@ mod config;
 mod cost;
 mod deployment;
 mod documents;
+mod hazards;
 mod migrations;
 mod problems;
 mod provoked;
