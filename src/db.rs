@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
@@ -11,14 +11,17 @@ use diesel::r2d2::{
     ConnectionManager, CustomizeConnection, Pool, PooledConnection, R2D2Connection,
 };
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use prometheus_client::metrics::histogram::Histogram;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::context::RequestContext;
 use crate::http::answer::Answer;
 use crate::http::idempotency::MaybeTicket;
 use crate::http::precondition::Precondition;
+use crate::metrics;
 use crate::problem::{Code, Problem, database_unavailable};
 use crate::repositories::version::Versioned;
 
@@ -46,6 +49,7 @@ pub struct Db {
     statements: Arc<AtomicU64>,
     size: u32,
     awaited: Arc<AtomicU32>,
+    waits: Histogram,
 }
 
 impl Db {
@@ -68,6 +72,7 @@ impl Db {
             statements,
             size,
             awaited: Arc::default(),
+            waits: metrics::seconds(),
         }
     }
 
@@ -83,6 +88,11 @@ impl Db {
         (in_use.into(), self.awaited.load(Ordering::Relaxed).into())
     }
 
+    /// How long requests waited for a connection, in seconds.
+    pub fn waits(&self) -> Histogram {
+        self.waits.clone()
+    }
+
     /// Runs statements that need no transaction: a single one, or reads that may differ by a moment.
     ///
     /// # Errors
@@ -93,15 +103,18 @@ impl Db {
         F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
     {
         let waiting = Waiting::new(&self.awaited);
+        let begun = Instant::now();
         let permit = timeout(PERMIT_WAIT, Arc::clone(&self.permits).acquire_owned()).await;
+        self.waits.observe(begun.elapsed().as_secs_f64());
         drop(waiting);
         let permit = permit
             .map_err(|_| database_unavailable(&"every connection is in use"))?
             .map_err(Problem::internal)?;
         let pool = self.pool.clone();
-        let span = tracing::Span::current();
-        let task = tokio::task::spawn_blocking(move || {
-            let _span = span.entered();
+        let (span, context) = (tracing::Span::current(), RequestContext::current());
+        let work = move || {
+            let _outer = span.entered();
+            let _span = tracing::debug_span!("database", otel.kind = "client").entered();
             let result = connection(&pool).and_then(|mut conn| {
                 work(&mut conn).map_err(|problem| match problem.code() {
                     // Diesel gives some of a dead connection's failures other names, such as an unknown type.
@@ -113,7 +126,8 @@ impl Db {
             });
             drop(permit);
             result
-        });
+        };
+        let task = tokio::task::spawn_blocking(|| RequestContext::around_blocking(context, work));
         // The connection stays with its thread until that is done.
         let done = timeout(WORK_WAIT, task).await;
         let done = done.map_err(|_| database_unavailable(&"the statements took too long"))?;
@@ -239,10 +253,16 @@ impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Prepare {
         conn.batch_execute(LIMITS)
             .map_err(diesel::r2d2::Error::QueryError)?;
         let statements = Arc::clone(&self.0);
-        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-            if let InstrumentationEvent::StartQuery { .. } = event {
+        let mut begun = Instant::now();
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
+            InstrumentationEvent::StartQuery { .. } => {
                 statements.fetch_add(1, Ordering::Relaxed);
+                begun = Instant::now();
             }
+            InstrumentationEvent::FinishQuery { .. } => {
+                RequestContext::count_statement(begun.elapsed());
+            }
+            _ => {}
         });
         Ok(())
     }

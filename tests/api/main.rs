@@ -34,6 +34,7 @@ mod laws;
 mod lesson;
 mod listener;
 mod metrics;
+mod operation;
 mod order;
 mod owner_lists;
 mod people;

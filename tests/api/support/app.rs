@@ -22,6 +22,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::client::Client;
 use super::cluster::Database;
+use super::log;
 
 pub const STRIPE_SECRET_KEY: &str = "sk_test_harness";
 pub const STRIPE_WEBHOOK_SECRET: &str = "whsec_harness";
@@ -127,6 +128,7 @@ impl TestApp {
 
     /// A store with some variables set differently.
     pub async fn start_with(variables: &[(&'static str, &str)]) -> Self {
+        log::watch();
         let database = Database::create();
         let api = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", api.local_addr().unwrap());
