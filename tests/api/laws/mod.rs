@@ -4,6 +4,7 @@ mod bounds;
 mod config;
 mod cost;
 mod documents;
+mod hazards;
 mod migrations;
 mod problems;
 mod provoked;
