@@ -1,8 +1,10 @@
-//! Any order: whatever happens in the life of a purchase, and however its events are permuted, repeated, delayed or lost,
-//! the store ends where in-order delivery ends. The reconciler makes up for what is lost.
+//! Any order: whatever happens in the life of a purchase, and however its events are permuted, repeated, shortened,
+//! delayed or lost, the store ends where in-order delivery ends. The reconciler makes up for what is lost.
 //!
 //! Each seed is one store with many buyers in pairs: the lives of a pair are the same at Stripe, one told in order, the
 //! other by a bad network. `LECTERN_SEED=7 cargo test any_order` plays one seed again.
+
+use std::io::Write;
 
 use diesel::prelude::*;
 use diesel::sql_types::{Jsonb, Text};
@@ -295,6 +297,8 @@ async fn play_all(seeds: std::ops::Range<u64>) {
     match std::env::var("LECTERN_SEED") {
         Ok(seed) => play(seed.parse().unwrap()).await,
         Err(_) => {
+            // Not by print, which nobody sees of a test that passes.
+            writeln!(std::io::stderr(), "seeds {seeds:?}, {LIVES} lives each").unwrap();
             for seed in seeds {
                 play(seed).await;
             }
