@@ -96,19 +96,20 @@ fn fuzz((name, target): Target) {
         select(corpus.clone()),
         prop::collection::vec(change(corpus), 0..12),
     );
-    let mut runner = TestRunner::new(Config {
+    let config = Config {
         cases: 200,
         failure_persistence: None,
         ..Config::default()
-    });
+    };
     let mut tried = 0;
     while begun.elapsed() < Duration::from_secs(seconds) {
-        let done = runner.run(&inputs, |(data, changes)| {
+        // A new one each time: a runner that has done its cases does no more.
+        let done = TestRunner::new(config.clone()).run(&inputs, |(data, changes)| {
             target(&changes.iter().fold(data, apply));
             Ok(())
         });
         done.unwrap_or_else(|error| panic!("{name}: {error}"));
-        tried += 200;
+        tried += config.cases;
     }
     println!("{name}: {tried} inputs in {:?}", begun.elapsed());
 }
