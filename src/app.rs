@@ -11,9 +11,8 @@ use actix_web::http::Method;
 use actix_web::http::header;
 use actix_web::middleware::{Compress, NormalizePath, TrailingSlash, from_fn};
 use actix_web::{App, Error, web};
-use tokio::sync::{Mutex, MutexGuard, Notify};
+use tokio::sync::{Mutex, MutexGuard, Notify, Semaphore, watch};
 use tokio::time::timeout;
-use tracing_actix_web::TracingLogger;
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
@@ -23,11 +22,12 @@ use crate::auth::token::{Verifier, VerifierConfig};
 use crate::config::Config;
 use crate::db::Db;
 use crate::http::idempotency::IDEMPOTENCY_REPLAYED;
+use crate::http::json::WEBHOOK_ROOM;
 use crate::http::rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, RateLimiter};
-use crate::http::request_id::{self, RequestSpan, X_REQUEST_ID};
-use crate::http::{etag, idempotency, methods, problems, security};
+use crate::http::request_id::X_REQUEST_ID;
+use crate::http::{etag, idempotency, methods, observe, problems, security};
 use crate::listener::{Hearing, Listener, Notice};
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
 use crate::openapi::{self, PathTable};
 use crate::problem::{Code, Problem};
 use crate::providers::clerk::Clerk;
@@ -56,6 +56,10 @@ pub struct Inner {
     pub outbox_waiting: Notify,
     /// Rung when a checkout changed, for those who wait for one.
     pub checkout_changed: Notify,
+    /// What webhooks may still weigh while they arrive, in KiB.
+    pub webhook_room: Semaphore,
+    /// Whether the program was told to end.
+    pub stopping: watch::Sender<bool>,
     checkout_locks: Vec<Mutex<()>>,
 }
 
@@ -100,11 +104,12 @@ impl AppState {
             require_azp: false,
             key_timings: KeyTimings::default(),
         };
-        let metrics = Metrics::new(config.database_pool_size);
+        let db = Db::new(&config.database_url, config.database_pool_size);
+        let metrics = Metrics::new(config.database_pool_size, db.waits());
         Ok(Self(Arc::new(Inner {
-            db: Db::new(&config.database_url, config.database_pool_size),
+            db,
             verifier: Verifier::new(verifier, http.clone()),
-            clerk: Clerk::new(&config.clerk, http.clone()),
+            clerk: Clerk::new(&config.clerk, http.clone(), metrics.provider_calls.clone()),
             stripe: Stripe::new(&config.stripe, http, metrics.provider_calls.clone()),
             metrics,
             hearing: Hearing::default(),
@@ -112,6 +117,8 @@ impl AppState {
             inbox_waiting: Notify::new(),
             outbox_waiting: Notify::new(),
             checkout_changed: Notify::new(),
+            webhook_room: Semaphore::new(WEBHOOK_ROOM),
+            stopping: watch::Sender::new(false),
             checkout_locks: (0..64).map(|_| Mutex::new(())).collect(),
             config,
         })))
@@ -209,9 +216,7 @@ pub fn app(
         .wrap(Compress::default())
         .wrap(from_fn(problems::render_unacceptable))
         .wrap(from_fn(etag::coded))
-        .wrap(TracingLogger::<RequestSpan>::new())
-        .wrap(from_fn(metrics::observe))
-        .wrap(from_fn(request_id::assign))
+        .wrap(from_fn(observe::observe))
 }
 
 fn cors(config: &Config) -> Cors {

@@ -17,7 +17,7 @@ use crate::demo::{self, Scale};
 use crate::domain::enums::UserRole;
 use crate::repositories::purge::{self, Purged};
 use crate::repositories::user;
-use crate::tls::{self, TlsError};
+use crate::tls::{Certificate, TlsError};
 use crate::{db, healthcheck, openapi, server, telemetry};
 
 /// The backend of a course store.
@@ -183,9 +183,9 @@ fn config() -> Result<Config, ConfigErrors> {
 
 fn serve(migrate: bool, with_jobs: bool) -> anyhow::Result<()> {
     let config = config()?;
-    telemetry::init(config.log_format);
+    let _telemetry = telemetry::init(&config)?;
     // Read again when the server is built; here so that nothing is migrated by a start that cannot succeed.
-    config.tls.as_ref().map(tls::server_config).transpose()?;
+    config.tls.as_ref().map(Certificate::load).transpose()?;
     let mut conn = db::connect(&config.database_url)?;
     if migrate {
         let applied = db::migrate_up(&mut conn)?;
@@ -202,7 +202,7 @@ fn serve(migrate: bool, with_jobs: bool) -> anyhow::Result<()> {
     let listener = server::bind(config.bind_addr)?;
     tracing::info!(address = %config.bind_addr, public_url = config.public_url, "serving");
     let state = AppState::new(config)?;
-    runtime()?.block_on(server::run(listener, state, with_jobs, Arc::new(|_| {})))
+    block_on(server::run(listener, state, with_jobs, Arc::new(|_| {})))
 }
 
 /// Nothing works on a database that is not up to date.
@@ -218,26 +218,30 @@ fn refuse_pending(conn: &mut diesel::PgConnection) -> anyhow::Result<()> {
 
 fn jobs() -> anyhow::Result<()> {
     let config = config()?;
-    telemetry::init(config.log_format);
+    let _telemetry = telemetry::init(&config)?;
     refuse_pending(&mut db::connect(&config.database_url)?)?;
     let state = AppState::new(config)?;
-    runtime()?.block_on(server::run_jobs(state))
+    block_on(server::run_jobs(state))
 }
 
 fn healthcheck() -> anyhow::Result<()> {
     let listening = Config::listening(variable)?;
-    runtime()?.block_on(healthcheck::ask(&listening))
+    block_on(healthcheck::ask(&listening))
 }
 
-/// The runtime of the program; actix's workers have their own.
+/// Runs the program's main work; actix's workers have runtimes of their own. What other threads are still at when it is
+/// done is left behind: an end at once is one.
 ///
 /// # Errors
-/// When threads cannot be started.
-pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
+/// When threads cannot be started; those of the work.
+pub fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .context("the runtime cannot start")
+        .context("the runtime cannot start")?;
+    let done = runtime.block_on(work);
+    runtime.shutdown_background();
+    done
 }
 
 fn migrate(command: &Migrate) -> anyhow::Result<()> {
@@ -295,10 +299,10 @@ fn seed(scale: Option<&Scale>) -> anyhow::Result<()> {
 
 fn reconcile() -> anyhow::Result<()> {
     let config = config()?;
-    telemetry::init(config.log_format);
+    let _telemetry = telemetry::init(&config)?;
     refuse_pending(&mut db::connect(&config.database_url)?)?;
     let state = AppState::new(config)?;
-    let report = runtime()?.block_on(reconcile::run(&state, Occasion::Demand))?;
+    let report = block_on(async { Ok(reconcile::run(&state, Occasion::Demand).await?) })?;
     let report = report.context("another pass is under way; wait for it to end")?;
     println!("{report}");
     let silent: Vec<_> = report.unreachable.iter().map(ToString::to_string).collect();

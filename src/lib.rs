@@ -9,6 +9,7 @@ pub mod auth;
 pub mod cli;
 pub mod commerce;
 pub mod config;
+pub mod context;
 pub mod db;
 pub mod demo;
 #[cfg(feature = "dev")]
@@ -27,6 +28,7 @@ pub mod repositories;
 pub mod router;
 pub mod schema;
 pub mod server;
+pub mod signals;
 pub mod telemetry;
 pub mod tls;
 pub mod webhooks;

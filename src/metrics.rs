@@ -6,16 +6,11 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::Method;
-use actix_web::middleware::Next;
-use actix_web::{Error, web};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
@@ -66,20 +61,52 @@ impl ProviderCalls {
     }
 }
 
+/// Looks into one cache of this process.
 #[derive(Clone)]
-struct Latency;
+pub struct CacheLookups {
+    hits: Counter,
+    misses: Counter,
+}
 
-impl MetricConstructor<Histogram> for Latency {
-    fn new_metric(&self) -> Histogram {
-        Histogram::new(SECONDS)
+impl CacheLookups {
+    /// What was asked for was there.
+    pub fn hit(&self) {
+        self.hits.inc();
     }
+
+    /// It had to be made.
+    pub fn miss(&self) {
+        self.misses.inc();
+    }
+}
+
+/// A histogram of times from a millisecond to seconds.
+pub fn seconds() -> Histogram {
+    Histogram::new(SECONDS)
+}
+
+/// Which latencies belong together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: &'static str,
+    /// The pattern, not the address: there is no end to those.
+    route: String,
+}
+
+/// Which answers are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AnswerLabels {
+    #[prometheus(flatten)]
+    route: RouteLabels,
+    status: u16,
 }
 
 /// Everything that is counted and measured.
 pub struct Metrics {
     registry: Registry,
-    requests: Counters<3>,
-    latency: Family<[Label; 2], Histogram, Latency>,
+    requests: Family<AnswerLabels, Counter>,
+    latency: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    cache_lookups: Counters<2>,
     events: Counters<2>,
     ignored: Counters<2>,
     signatures_refused: Counters<2>,
@@ -90,6 +117,7 @@ pub struct Metrics {
     connections_in_use: Figure,
     connections_awaited: Figure,
     listener_current: Figure,
+    rate_limiter_degraded: Figure,
 }
 
 /// How much waits in the inbox or the outbox.
@@ -112,8 +140,8 @@ fn add<M: Metric + Clone>(registry: &mut Registry, name: &str, help: &str, metri
 }
 
 impl Metrics {
-    /// Everything at zero. `connections` is the size of the database pool.
-    pub fn new(connections: u32) -> Self {
+    /// Everything at zero. `connections` is the size of the database pool, `waits` what it measures itself.
+    pub fn new(connections: u32, waits: Histogram) -> Self {
         let mut registry = Registry::with_prefix("lectern");
         let r = &mut registry;
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
@@ -125,6 +153,11 @@ impl Metrics {
             Figure::default(),
         );
         pool.set(connections.into());
+        r.register(
+            "database_wait_seconds",
+            "How long requests waited for a connection of the pool",
+            waits,
+        );
         let queue = |r: &mut Registry, name: &str, what: &str| Queue {
             waiting: add(
                 r,
@@ -151,7 +184,13 @@ impl Metrics {
                 r,
                 "http_request_duration_seconds",
                 "Until the answer begins",
-                Family::new_with_constructor(Latency),
+                Family::new_with_constructor(seconds),
+            ),
+            cache_lookups: add(
+                r,
+                "cache_lookups",
+                "Looks into a cache, by whether what was asked for was there",
+                Family::default(),
             ),
             events: add(
                 r,
@@ -211,6 +250,12 @@ impl Metrics {
                 "Whether commits of other instances are heard",
                 Figure::default(),
             ),
+            rate_limiter_degraded: add(
+                r,
+                "rate_limiter_degraded",
+                "Whether Redis is configured but silent, so that this instance counts for itself",
+                Figure::default(),
+            ),
             registry,
         }
     }
@@ -263,54 +308,24 @@ impl Metrics {
         self.signatures_refused.get_or_create(&labels).inc();
     }
 
-    fn request(&self, method: &'static str, route: Option<String>, status: u16, seconds: f64) {
-        // Not the address: there is no end to those.
-        let route = ("route", route.map_or(Cow::from("none"), Cow::from));
-        let method = ("method", Cow::from(method));
-        let status = ("status", status.to_string().into());
-        let labels = [method.clone(), route.clone(), status];
-        self.requests.get_or_create(&labels).inc();
-        self.latency
-            .get_or_create(&[method, route])
-            .observe(seconds);
+    /// The counters of a cache, to be kept by it.
+    pub fn cache(&self, name: &'static str) -> CacheLookups {
+        let of = |outcome: &'static str| {
+            let labels = [("cache", name.into()), ("outcome", outcome.into())];
+            self.cache_lookups.get_or_create_owned(&labels)
+        };
+        CacheLookups {
+            hits: of("hit"),
+            misses: of("miss"),
+        }
     }
-}
 
-/// Middleware: counts and times every request.
-///
-/// # Errors
-/// What the rest of the chain returns.
-pub async fn observe(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let begun = Instant::now();
-    let method = known(request.method());
-    let state = request.app_data::<web::Data<AppState>>().cloned();
-    let response = next.call(request).await?;
-    if let Some(state) = state {
-        let (route, status) = (response.request().match_pattern(), response.status());
-        state.metrics.request(
-            method,
-            route,
-            status.as_u16(),
-            begun.elapsed().as_secs_f64(),
-        );
-    }
-    Ok(response)
-}
-
-/// Callers may make up methods as well.
-fn known(method: &Method) -> &'static str {
-    match method.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "PATCH" => "PATCH",
-        "DELETE" => "DELETE",
-        "OPTIONS" => "OPTIONS",
-        _ => "other",
+    /// A request was answered. `route` is the pattern that it matched.
+    pub fn request(&self, method: &'static str, route: String, status: u16, seconds: f64) {
+        let route = RouteLabels { method, route };
+        self.latency.get_or_create(&route).observe(seconds);
+        let answer = AnswerLabels { route, status };
+        self.requests.get_or_create(&answer).inc();
     }
 }
 
@@ -324,6 +339,9 @@ pub async fn scrape(state: &AppState) -> String {
     metrics
         .listener_current
         .set(f64::from(state.hearing.is_current()));
+    metrics
+        .rate_limiter_degraded
+        .set(f64::from(state.rate_limiter.is_degraded()));
     let backlogs = state.db.read(|conn| Ok(backlog::measure(conn)?)).await;
     metrics.database_up.set(f64::from(backlogs.is_ok()));
     if let Ok(backlogs) = backlogs {

@@ -2,20 +2,26 @@
 
 use std::io;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
-use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::app::{AppState, Extra, app};
 use crate::handlers::metrics;
 use crate::jobs::worker;
 use crate::listener::Listener;
+use crate::signals::{self, EndSignals};
+use crate::tls::{self, Certificate};
 
-/// How long requests in flight may take to finish after the server was told to stop, in seconds.
-const SHUTDOWN_TIMEOUT: u64 = 30;
+/// How long requests and work in flight may take to finish once the program was told to stop.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection may be idle. Longer than the minute that proxies keep theirs: it is they who have to end one,
+/// or a request is sent into a connection that is just being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send its request's head.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -35,19 +41,20 @@ pub fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
 /// A server on a bound listener. It runs when it is awaited. `extra` mounts what development adds.
 ///
 /// # Errors
-/// When the listener cannot be used.
-pub fn serve(listener: TcpListener, state: AppState, extra: Extra) -> anyhow::Result<Server> {
-    let tls = state
-        .config
-        .tls
-        .as_ref()
-        .map(crate::tls::server_config)
-        .transpose()?;
+/// When the listener or the certificate cannot be used.
+fn serve(listener: TcpListener, state: AppState, extra: Extra) -> anyhow::Result<Server> {
+    let certificate = state.config.tls.as_ref().map(Certificate::load);
+    let certificate = certificate.transpose()?.map(Arc::new);
     let server = HttpServer::new(move || app(state.clone(), &extra))
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-        .shutdown_timeout(SHUTDOWN_TIMEOUT);
-    let server = match tls {
-        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(SHUTDOWN_TIMEOUT.as_secs())
+        .disable_signals();
+    let server = match certificate {
+        Some(certificate) => {
+            signals::reload_at_hangup(Arc::clone(&certificate))?;
+            server.listen_rustls_0_23(listener, tls::server_config(certificate))?
+        }
         None => server.listen(listener)?,
     };
     Ok(server.run())
@@ -99,61 +106,86 @@ impl Company {
     }
 }
 
-/// Serves requests and works on jobs until the process is told to stop (SIGINT, SIGTERM). The worker takes no more work
-/// from then on and finishes what it has, while requests in flight finish too.
+/// Serves requests and works on jobs until the process is told to stop, and then ends in order.
 ///
 /// # Errors
-/// When the server cannot start or breaks.
+/// When the server cannot start or breaks, or has to end at once.
 pub async fn run(
     listener: TcpListener,
     state: AppState,
     with_jobs: bool,
     extra: Extra,
 ) -> anyhow::Result<()> {
+    let mut signals = EndSignals::listen()?;
+    // A connection is an open file, of which a process may have 1024 by default: a limit for programs of old.
+    rlimit::increase_nofile_limit(u64::MAX).context("the limit of open files cannot be raised")?;
     // Built first: when that fails, no worker has begun anything.
     let server = serve(listener, state.clone(), extra)?;
     let company = Company::start(&state)?;
-    let (stop, stopped) = watch::channel(false);
-    let worker = with_jobs.then(|| tokio::spawn(worker::run(state, stopped)));
-    let stop_early = stop.clone();
-    tokio::spawn(async move {
-        if wait_for_signal().await.is_ok() {
-            stop_early.send_replace(true);
-        }
-    });
-    let served = server.await.context("the server broke");
-    stop.send_replace(true);
-    if let Some(worker) = worker {
-        worker.await.context("the worker broke")?;
+    let worker = with_jobs.then(|| start_worker(&state));
+    let handle = server.handle();
+    let mut server = tokio::spawn(server);
+    tokio::select! {
+        served = &mut server => served?.context("the server broke")?,
+        () = signals.next() => {}
     }
-    company.end().await;
-    served
+    tokio::select! {
+        ended = end(&state, Some(handle), worker, company) => ended,
+        () = signals.next() => Err(at_once()),
+    }
 }
 
 /// Works on jobs only, until the process is told to stop.
 ///
 /// # Errors
-/// When signals cannot be listened to.
+/// When signals cannot be listened to, the worker breaks, or it has to end at once.
 pub async fn run_jobs(state: AppState) -> anyhow::Result<()> {
+    let mut signals = EndSignals::listen()?;
     let company = Company::start(&state)?;
-    let (stop, stopped) = watch::channel(false);
-    let worker = tokio::spawn(worker::run(state, stopped));
-    wait_for_signal().await?;
-    stop.send_replace(true);
-    worker.await.context("the worker broke")?;
+    let worker = start_worker(&state);
+    signals.next().await;
+    tokio::select! {
+        ended = end(&state, None, Some(worker), company) => ended,
+        () = signals.next() => Err(at_once()),
+    }
+}
+
+fn start_worker(state: &AppState) -> JoinHandle<()> {
+    tokio::spawn(worker::run(state.clone(), state.stopping.subscribe()))
+}
+
+/// The end in order. `/readyz` says no first, while the listener still accepts: a proxy finds out before anybody is
+/// turned away. The worker takes no more work from then on, and finishes what it has while requests in flight do.
+async fn end(
+    state: &AppState,
+    server: Option<ServerHandle>,
+    worker: Option<JoinHandle<()>>,
+    company: Company,
+) -> anyhow::Result<()> {
+    tracing::info!("told to end");
+    state.stopping.send_replace(true);
+    let serving = async {
+        if let Some(server) = server {
+            tokio::time::sleep(state.config.shutdown_delay).await;
+            server.stop(true).await;
+        }
+    };
+    let working = async {
+        match worker {
+            Some(worker) => tokio::time::timeout(SHUTDOWN_TIMEOUT, worker).await,
+            None => Ok(Ok(())),
+        }
+    };
+    let ((), worked) = tokio::join!(serving, working);
+    match worked {
+        Ok(worked) => worked.context("the worker broke")?,
+        Err(_) => tracing::warn!("work in hand is left to the end of its lease"),
+    }
     company.end().await;
+    tracing::info!("ended");
     Ok(())
 }
 
-/// Returns at the first SIGINT or SIGTERM.
-///
-/// # Errors
-/// When signals cannot be listened to.
-pub async fn wait_for_signal() -> io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        result = tokio::signal::ctrl_c() => result,
-    }
+fn at_once() -> anyhow::Error {
+    anyhow::anyhow!("told to end for the second time: what was in flight is cut off")
 }

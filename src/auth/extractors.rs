@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::gate;
 use super::token::{Claims, TokenError};
 use crate::app::AppState;
+use crate::context::RequestContext;
 use crate::db::Actor;
 use crate::domain::enums::UserRole;
 use crate::http::idempotency::MaybeTicket;
@@ -169,6 +170,7 @@ fn authenticate(
         if row.deleted_at.is_some() {
             return Err(Problem::new(Code::AccountDeleted));
         }
+        RequestContext::identify(row.id);
         Ok(Some(CurrentUser { row, impersonated }))
     }
 }
@@ -226,7 +228,7 @@ fn bearer(request: &HttpRequest) -> Result<Option<String>, Problem> {
 fn refusal(error: TokenError) -> Problem {
     match error {
         TokenError::Invalid(reason) => {
-            tracing::info!(reason, "session token refused");
+            tracing::debug!(reason, "session token refused");
             Problem::new(Code::Unauthenticated)
         }
         TokenError::SessionPending => Problem::new(Code::SessionPending),

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretString};
@@ -44,6 +45,10 @@ pub struct Config {
     /// Where `/metrics` has a listener of its own.
     pub metrics_addr: Option<SocketAddr>,
     pub log_format: LogFormat,
+    /// Where traces are collected.
+    pub traces: Option<TracesConfig>,
+    /// How long the listener still accepts once the program was told to end and `/readyz` says so.
+    pub shutdown_delay: Duration,
 }
 
 /// The issuer of session tokens, and its webhooks.
@@ -93,6 +98,15 @@ pub struct Listening {
 pub struct TlsConfig {
     pub cert_file: PathBuf,
     pub key_file: PathBuf,
+}
+
+/// An OpenTelemetry collector.
+#[derive(Debug, Clone)]
+pub struct TracesConfig {
+    /// Without a trailing slash.
+    pub endpoint: String,
+    /// As which program traces are shown.
+    pub service_name: String,
 }
 
 /// How log lines look.
@@ -255,6 +269,8 @@ impl Config {
             tls: vars.tls(),
             metrics_addr: vars.parsed("METRICS_ADDR", "an address such as 127.0.0.1:9090"),
             log_format: vars.log_format(),
+            traces: vars.traces(),
+            shutdown_delay: vars.seconds("SHUTDOWN_DELAY", 5, 300),
             bind_addr: vars.bind_addr(),
         }
     }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use url::Url;
 
-use super::{ANY_LOOPBACK, ANY_PARTY, ConfigErrors, LogFormat, Origins, TlsConfig};
+use super::{ANY_LOOPBACK, ANY_PARTY, ConfigErrors, LogFormat, Origins, TlsConfig, TracesConfig};
 use crate::domain::money::Currency;
 
 /// What `read` makes of the variables, unless it found a fault.
@@ -160,6 +161,28 @@ impl Variables<'_> {
         self.parsed_if(name, what, |quota: &NonZeroU32| quota.get() <= 1_000_000)
             .or(NonZeroU32::new(default))
             .unwrap_or(NonZeroU32::MIN)
+    }
+
+    /// A time in whole seconds.
+    pub fn seconds(&mut self, name: &'static str, default: u64, max: u64) -> Duration {
+        let what = format!("a number of seconds from 0 to {max}");
+        let seconds = self.parsed_if(name, &what, |seconds| *seconds <= max);
+        Duration::from_secs(seconds.unwrap_or(default))
+    }
+
+    pub fn traces(&mut self) -> Option<TracesConfig> {
+        let endpoint = self.optional_url("OTEL_EXPORTER_OTLP_ENDPOINT")?;
+        if !cfg!(feature = "otel") {
+            self.fault(
+                "OTEL_EXPORTER_OTLP_ENDPOINT",
+                "asks for traces, which this build leaves out; build with `--features otel`",
+            );
+        }
+        let service_name = self.value("OTEL_SERVICE_NAME");
+        Some(TracesConfig {
+            endpoint,
+            service_name: service_name.unwrap_or_else(|| "lectern".to_owned()),
+        })
     }
 
     pub fn redis_url(&mut self) -> Option<String> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use diesel::connection::{InstrumentationEvent, SimpleConnection};
 use diesel::prelude::*;
@@ -10,6 +11,7 @@ use diesel::r2d2::{CustomizeConnection, Error, HandleError};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::MigrationError;
+use crate::context::RequestContext;
 
 /// How long one statement may run, and wait for somebody else's lock, before the database gives it up. None runs long
 /// enough for machine code to be worth its making.
@@ -32,10 +34,16 @@ impl CustomizeConnection<PgConnection, Error> for Prepare {
     fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), Error> {
         conn.batch_execute(LIMITS).map_err(Error::QueryError)?;
         let statements = Arc::clone(&self.0);
-        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-            if let InstrumentationEvent::StartQuery { .. } = event {
+        let mut begun = Instant::now();
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
+            InstrumentationEvent::StartQuery { .. } => {
                 statements.fetch_add(1, Ordering::Relaxed);
+                begun = Instant::now();
             }
+            InstrumentationEvent::FinishQuery { .. } => {
+                RequestContext::count_statement(begun.elapsed());
+            }
+            _ => {}
         });
         Ok(())
     }

@@ -7,10 +7,11 @@ mod migrations;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use diesel::r2d2::{Pool, PooledConnection, R2D2Connection};
+use prometheus_client::metrics::histogram::Histogram;
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -22,7 +23,9 @@ use self::manager::Manager;
 pub use self::migrations::{
     MIGRATIONS, MigrationError, migrate_down, migrate_up, pending_migrations,
 };
+use crate::context::RequestContext;
 use crate::http::answer::Answer;
+use crate::metrics;
 use crate::problem::{Code, Problem, database_unavailable};
 use crate::repositories::version::Versioned;
 
@@ -44,6 +47,7 @@ pub struct Db {
     statements: Arc<AtomicU64>,
     size: u32,
     awaited: Arc<AtomicU32>,
+    waits: Histogram,
 }
 
 impl Db {
@@ -64,6 +68,7 @@ impl Db {
             statements,
             size,
             awaited: Arc::default(),
+            waits: metrics::seconds(),
         }
     }
 
@@ -79,6 +84,11 @@ impl Db {
         (in_use.into(), self.awaited.load(Ordering::Relaxed).into())
     }
 
+    /// How long requests waited for a connection, in seconds.
+    pub fn waits(&self) -> Histogram {
+        self.waits.clone()
+    }
+
     /// Runs statements that need no transaction: a single one, or reads that may differ by a moment.
     ///
     /// # Errors
@@ -89,15 +99,18 @@ impl Db {
         F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
     {
         let waiting = Waiting::new(&self.awaited);
+        let begun = Instant::now();
         let permit = timeout(PERMIT_WAIT, Arc::clone(&self.permits).acquire_owned()).await;
+        self.waits.observe(begun.elapsed().as_secs_f64());
         drop(waiting);
         let permit = permit
             .map_err(|_| database_unavailable(&"every connection is in use"))?
             .map_err(Problem::internal)?;
         let pool = self.pool.clone();
-        let span = tracing::Span::current();
-        let task = tokio::task::spawn_blocking(move || {
-            let _span = span.entered();
+        let (span, context) = (tracing::Span::current(), RequestContext::current());
+        let work = move || {
+            let _outer = span.entered();
+            let _span = tracing::debug_span!("database", otel.kind = "client").entered();
             let result = connection(&pool).and_then(|mut conn| {
                 work(&mut conn).map_err(|problem| match problem.code() {
                     // Diesel gives some of a dead connection's failures other names, such as an unknown type.
@@ -109,7 +122,8 @@ impl Db {
             });
             drop(permit);
             result
-        });
+        };
+        let task = tokio::task::spawn_blocking(|| RequestContext::around_blocking(context, work));
         // The connection stays with its thread until that is done.
         let done = timeout(WORK_WAIT, task).await;
         let done = done.map_err(|_| database_unavailable(&"the statements took too long"))?;

@@ -86,7 +86,7 @@ pub fn run(options: &DevOptions) -> anyhow::Result<()> {
     }
     let config =
         Config::from_variables(|name| variable(name).or_else(|| defaults.get(name).cloned()))?;
-    telemetry::init(config.log_format);
+    let _telemetry = telemetry::init(&config)?;
 
     let mut conn = db::connect(&config.database_url)?;
     db::migrate_up(&mut conn)?;
@@ -99,7 +99,7 @@ pub fn run(options: &DevOptions) -> anyhow::Result<()> {
     drop(conn);
     let state = AppState::new(config)?;
     welcome::print(&state, &providers.clerk, &providers.url)?;
-    cli::runtime()?.block_on(serve(listener, state, providers))?;
+    cli::block_on(serve(listener, state, providers))?;
     cluster.map_or(Ok(()), |cluster| Ok(cluster.stop()?))
 }
 
@@ -188,6 +188,7 @@ fn defaults(
         ("CORS_ORIGINS", ANY_LOOPBACK.to_owned()),
         ("RETURN_ORIGINS", ANY_LOOPBACK.to_owned()),
         ("LOG_FORMAT", "pretty".to_owned()),
+        ("SHUTDOWN_DELAY", "0".to_owned()),
     ]);
     if let Some(cluster) = cluster {
         defaults.insert("DATABASE_URL", cluster.url(DATABASE));

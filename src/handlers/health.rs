@@ -32,13 +32,19 @@ pub async fn healthz() -> HttpResponse {
 
 /// Whether the instance should get traffic
 ///
-/// Checks the database, the migrations, and that the inbox of webhook events does not lag.
+/// Checks the database, the migrations, that the inbox of webhook events does not lag, and that the instance is not about
+/// to end.
 #[utoipa::path(
     tag = "Operation", operation_id = "getReadiness",
     responses((status = 200, description = "It should.", body = Health), (status = 503, description = "not-ready, database-unavailable"))
 )]
 #[get("/readyz")]
 pub async fn readyz(state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
+    if *state.stopping.borrow() {
+        return Err(
+            Problem::unavailable(Code::NotReady, 10).detail("This instance is about to end.")
+        );
+    }
     let (pending, lags) = state
         .db
         .read(|conn| {

@@ -11,6 +11,7 @@ use garde::Validate;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::timeout;
 
+use crate::app::AppState;
 use crate::auth::gate;
 use crate::problem::{Code, FieldError, Problem};
 
@@ -22,6 +23,12 @@ pub const WEBHOOK_LIMIT: usize = 512 * 1024;
 
 /// How deeply the lists and objects of a JSON body may be nested. What is asked for here needs four levels at most.
 pub const DEPTH_LIMIT: usize = 32;
+
+/// What the bodies of webhooks may weigh together while they arrive, in KiB. Whoever likes to may send one, and slowly.
+pub const WEBHOOK_ROOM: usize = 128 * 1024;
+
+/// How long a webhook waits for that room.
+const ROOM_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -63,8 +70,19 @@ impl FromRequest for RawBody {
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let state = request.app_data::<web::Data<AppState>>().cloned();
+        let weight =
+            content_length(request).map_or(WEBHOOK_LIMIT, |length| length.min(WEBHOOK_LIMIT));
         let body = read(request, payload, &[], WEBHOOK_LIMIT);
-        Box::pin(async move { body.await.map(Self) })
+        Box::pin(async move {
+            let state = state.ok_or_else(|| Problem::internal("no state"))?;
+            let kib = u32::try_from(weight.div_ceil(1024)).map_err(Problem::internal)?;
+            let room = timeout(ROOM_WAIT, state.webhook_room.acquire_many(kib)).await;
+            let _room = room.map_err(|_| {
+                Problem::unavailable(Code::NotReady, 10).detail("Too much is arriving at once.")
+            })?;
+            body.await.map(Self)
+        })
     }
 }
 

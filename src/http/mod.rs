@@ -8,6 +8,7 @@ pub mod etag;
 pub mod idempotency;
 pub mod json;
 pub mod methods;
+pub mod observe;
 pub mod page;
 pub mod patch;
 pub mod precondition;

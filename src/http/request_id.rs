@@ -1,12 +1,8 @@
 //! `X-Request-Id` and `traceparent`: taken from the caller when well-formed, made otherwise, and echoed on every answer.
 
-use actix_web::body::MessageBody;
-use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderName, HeaderValue};
-use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpRequest};
-use tracing::Span;
-use tracing_actix_web::RootSpanBuilder;
+use actix_web::dev::ServiceRequest;
+use actix_web::http::header::HeaderName;
+use actix_web::{HttpMessage, HttpRequest};
 use uuid::Uuid;
 
 /// The header's name.
@@ -17,7 +13,7 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct RequestId(pub String);
 
 impl RequestId {
-    /// The id that [`assign`] gave.
+    /// The id that the request was given.
     pub fn of_request(request: &HttpRequest) -> String {
         request
             .extensions()
@@ -26,7 +22,8 @@ impl RequestId {
             .unwrap_or_default()
     }
 
-    fn of(request: &ServiceRequest) -> Self {
+    /// The caller's, or a new one.
+    pub fn of(request: &ServiceRequest) -> Self {
         let given = request
             .headers()
             .get(X_REQUEST_ID)
@@ -50,24 +47,36 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The trace that a request belongs to.
 #[derive(Debug, Clone)]
-struct Trace(String);
+pub struct Trace {
+    /// The header's value.
+    pub text: String,
+    /// Whether the caller began it.
+    pub is_given: bool,
+}
 
 impl Trace {
-    fn of(request: &ServiceRequest) -> Self {
+    /// The caller's, or a new one.
+    pub fn of(request: &ServiceRequest) -> Self {
         let mut given = request.headers().get_all(TRACEPARENT);
         let only = given.next().filter(|_| given.next().is_none());
         match only.and_then(|value| value.to_str().ok()) {
-            Some(trace) if is_trace(trace) => Self(trace.to_owned()),
+            Some(trace) if is_trace(trace) => Self {
+                text: trace.to_owned(),
+                is_given: true,
+            },
             _ => {
-                let (trace, span) = (Uuid::new_v4().simple(), Uuid::new_v4().as_u64_pair().0);
-                Self(format!("00-{trace}-{span:016x}-00"))
+                let (trace, span) = (fastrand::u128(1..), fastrand::u64(1..));
+                Self {
+                    text: format!("00-{trace:032x}-{span:016x}-00"),
+                    is_given: false,
+                }
             }
         }
     }
 
     /// The part that names the whole trace.
-    fn id(&self) -> &str {
-        self.0.split('-').nth(1).unwrap_or_default()
+    pub fn id(&self) -> &str {
+        self.text.split('-').nth(1).unwrap_or_default()
     }
 }
 
@@ -80,52 +89,4 @@ fn is_trace(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').collect();
     matches!(parts.as_slice(), ["00", trace, span, flags]
         if is_id(trace, 32) && is_id(span, 16) && is_hex(flags, 2))
-}
-
-/// Outermost middleware: gives the request its id and its trace, and the answer the same ones.
-pub async fn assign(
-    request: ServiceRequest,
-    next: Next<impl MessageBody>,
-) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let id = RequestId::of(&request);
-    let header = HeaderValue::try_from(&id.0).map_err(crate::problem::Problem::internal)?;
-    request.extensions_mut().insert(id);
-    let trace = Trace::of(&request);
-    let traceparent = HeaderValue::try_from(&trace.0).map_err(crate::problem::Problem::internal)?;
-    request.extensions_mut().insert(trace);
-    let mut response = next.call(request).await?;
-    response.headers_mut().insert(X_REQUEST_ID, header);
-    response.headers_mut().insert(TRACEPARENT, traceparent);
-    Ok(response)
-}
-
-/// The span of a request: route, method, status and request id; no query string, no header, no body.
-pub struct RequestSpan;
-
-impl RootSpanBuilder for RequestSpan {
-    fn on_request_start(request: &ServiceRequest) -> Span {
-        let id = request
-            .extensions()
-            .get::<RequestId>()
-            .map(|id| id.0.clone())
-            .unwrap_or_default();
-        let trace = request.extensions().get::<Trace>().cloned();
-        tracing::info_span!(
-            "request",
-            request_id = %id,
-            trace_id = trace.as_ref().map(Trace::id),
-            method = %request.method(),
-            route = request.match_pattern().unwrap_or_else(|| "unmatched".to_owned()),
-            status = tracing::field::Empty,
-        )
-    }
-
-    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, Error>) {
-        let status = match outcome {
-            Ok(response) => response.status(),
-            Err(error) => error.as_response_error().status_code(),
-        };
-        span.record("status", status.as_u16());
-        span.in_scope(|| tracing::info!("answered"));
-    }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::back_off;
 use crate::config::ClerkConfig;
+use crate::metrics::ProviderCalls;
 use crate::problem::{Code, Problem};
 use crate::repositories::user::ClerkFacts;
 
@@ -28,6 +29,7 @@ pub struct Clerk {
     http: reqwest::Client,
     api_url: String,
     secret_key: SecretString,
+    calls: ProviderCalls,
 }
 
 /// Why a call came to nothing. Carries no words of Clerk's: those may quote what was sent.
@@ -132,11 +134,12 @@ fn full_name(first: Option<&str>, last: Option<&str>) -> Option<String> {
 
 impl Clerk {
     /// A client for the configured instance, over a pooled HTTP client; `None` without a secret key.
-    pub fn new(config: &ClerkConfig, http: reqwest::Client) -> Option<Self> {
+    pub fn new(config: &ClerkConfig, http: reqwest::Client, calls: ProviderCalls) -> Option<Self> {
         config.secret_key.clone().map(|secret_key| Self {
             http,
             api_url: config.api_url.clone(),
             secret_key,
+            calls,
         })
     }
 
@@ -194,11 +197,14 @@ impl Clerk {
     }
 
     /// Sends until there is an answer to go by; `None` for 404.
+    #[tracing::instrument(level = "debug", name = "clerk", skip_all, fields(otel.kind = "client"))]
     async fn send(&self, request: RequestBuilder) -> Result<Option<Value>, ClerkError> {
         let mut attempt = 1;
         loop {
             let again = request.try_clone().ok_or(ClerkError::Unreadable)?;
-            let (error, wait) = match again.send().await {
+            let answer = again.send().await;
+            self.calls.count("clerk", outcome(&answer));
+            let (error, wait) = match answer {
                 Err(error) => (error.without_url().to_string(), back_off(attempt)),
                 Ok(answer) => match answer.status() {
                     StatusCode::NOT_FOUND => return absence(answer).await,
@@ -221,6 +227,16 @@ impl Clerk {
             tokio::time::sleep(wait).await;
             attempt += 1;
         }
+    }
+}
+
+/// A word for the metrics.
+fn outcome(answer: &reqwest::Result<reqwest::Response>) -> &'static str {
+    match answer.as_ref().map(reqwest::Response::status) {
+        Ok(status) if status.is_success() => "ok",
+        Ok(StatusCode::TOO_MANY_REQUESTS) | Err(_) => "unavailable",
+        Ok(status) if status.is_server_error() => "unavailable",
+        Ok(_) => "refused",
     }
 }
 

@@ -298,7 +298,8 @@ async fn play_all(seeds: std::ops::Range<u64>) {
         Ok(seed) => play(seed.parse().unwrap()).await,
         Err(_) => {
             // Not by print, which nobody sees of a test that passes.
-            writeln!(std::io::stderr(), "seeds {seeds:?}, {LIVES} lives each").unwrap();
+            let told = format!("seeds {seeds:?}, {LIVES} lives each\n");
+            std::io::stderr().write_all(told.as_bytes()).unwrap();
             for seed in seeds {
                 play(seed).await;
             }

@@ -35,6 +35,7 @@ mod laws;
 mod lesson;
 mod listener;
 mod metrics;
+mod operation;
 mod order;
 mod owner_lists;
 mod people;

@@ -11,7 +11,8 @@ use super::error::ApiError;
 pub struct Form(Vec<(String, String)>);
 
 impl Form {
-    pub(super) fn parse(encoded: &[u8]) -> Self {
+    /// Reads what was sent, whatever it is.
+    pub fn parse(encoded: &[u8]) -> Self {
         let mut pairs: Vec<_> = form_urlencoded::parse(encoded).into_owned().collect();
         // Two requests with the same parameters are the same request, in whatever order they are sent.
         pairs.sort();
@@ -27,7 +28,7 @@ impl Form {
     }
 
     /// Whether anything was sent under `prefix`.
-    pub(super) fn has(&self, prefix: &str) -> bool {
+    pub fn has(&self, prefix: &str) -> bool {
         self.0.iter().any(|(name, _)| {
             name.strip_prefix(prefix)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('['))

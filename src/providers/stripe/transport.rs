@@ -71,6 +71,7 @@ impl Stripe {
             .await
     }
 
+    #[tracing::instrument(level = "debug", name = "stripe", skip_all, fields(otel.kind = "client"))]
     async fn attempt(&self, request: &RawRequest) -> Result<Bytes, Attempt> {
         let mut builder = self
             .http

@@ -66,7 +66,7 @@ fn serve_without_configuration_names_every_missing_variable_and_ends_with_2() {
 }
 
 /// Every variable with a value that cannot be right; secrets carry a word to look for.
-const MALFORMED: [(&str, &str); 23] = [
+const MALFORMED: [(&str, &str); 25] = [
     ("BIND_ADDR", "localhost"),
     ("CLERK_ISSUER", "clerk.example.com"),
     ("CLERK_JWKS_URL", "file:///etc/passwd"),
@@ -78,12 +78,14 @@ const MALFORMED: [(&str, &str); 23] = [
     ("DATABASE_URL", "mysql://lectern:hunter2@db/lectern"),
     ("LOG_FORMAT", "xml"),
     ("METRICS_ADDR", "9090"),
+    ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318"),
     ("PUBLIC_URL", "/api"),
     ("RATE_LIMIT_ANONYMOUS", "0"),
     ("RATE_LIMIT_CHECKOUT", "ten"),
     ("RATE_LIMIT_USER", "1000001"),
     ("REDIS_URL", "http://hunter2@redis"),
     ("RETURN_ORIGINS", "shop.example.com"),
+    ("SHUTDOWN_DELAY", "soon"),
     ("STRIPE_API_URL", "stripe"),
     ("STRIPE_SECRET_KEY", "pk_live_hunter2"),
     ("STRIPE_WEBHOOK_SECRETS", ",whsec_hunter2,hunter2"),

@@ -22,6 +22,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use super::client::Client;
 use super::cluster::Database;
+use super::log;
 
 pub const STRIPE_SECRET_KEY: &str = "sk_test_harness";
 pub const STRIPE_WEBHOOK_SECRET: &str = "whsec_harness";
@@ -136,6 +137,7 @@ impl TestApp {
     }
 
     async fn start_on(database: Database, variables: &[(&'static str, &str)]) -> Self {
+        log::watch();
         let api = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", api.local_addr().unwrap());
         let local = TcpListener::bind("127.0.0.1:0").unwrap();

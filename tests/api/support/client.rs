@@ -8,7 +8,7 @@ use serde_json::Value;
 pub struct Client {
     http: reqwest::Client,
     base: String,
-    token: Option<String>,
+    pub token: Option<String>,
     /// Clerk's id of the person, empty for the anonymous.
     pub clerk_user_id: String,
 }

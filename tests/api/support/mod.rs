@@ -6,6 +6,8 @@ mod client;
 pub mod cluster;
 pub mod instance;
 pub mod lists;
+pub mod log;
+pub mod program;
 pub mod redis;
 pub mod refunding;
 pub mod shop;

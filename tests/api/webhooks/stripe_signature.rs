@@ -1,6 +1,7 @@
 //! Which bodies are believed to be Stripe's, and which are not even read.
 
 use chrono::Utc;
+use lectern::http::json::WEBHOOK_ROOM;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -173,6 +174,23 @@ async fn a_body_that_is_too_large_or_compressed_is_refused() {
     full["padding"] = json!("x".repeat(rest));
     assert_eq!(full.to_string().len(), 512 * 1024);
     app.hear([&full]).await;
+    app.finish().await;
+}
+
+/// H: A14
+#[tokio::test]
+async fn when_too_much_is_arriving_at_once_a_delivery_is_put_off_before_it_is_read() {
+    let app = TestApp::start().await;
+    let body = body();
+    let all = u32::try_from(WEBHOOK_ROOM).unwrap();
+    let taken = app.state.webhook_room.acquire_many(all).await.unwrap();
+    let header = signed(body.as_bytes());
+    let reply = send(&app, Some(header.as_bytes()), body.as_bytes()).await;
+    assert_eq!(reply.header("retry-after"), "10");
+    reply.expect_problem(503, "not-ready");
+    drop(taken);
+    let reply = send(&app, Some(header.as_bytes()), body.as_bytes()).await;
+    reply.expect(200);
     app.finish().await;
 }
 

@@ -1,0 +1,89 @@
+//! The request at hand, for whoever works on it, however deep: the ids for its lines in the log, and what it uses.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use uuid::Uuid;
+
+tokio::task_local! {
+    static CURRENT: Arc<RequestContext>;
+}
+
+/// What is known of a request, and what it has used so far.
+#[derive(Debug)]
+pub struct RequestContext {
+    pub request_id: String,
+    /// 32 digits of hexadecimal, as in `traceparent`.
+    pub trace_id: String,
+    user_id: OnceLock<Uuid>,
+    statements: AtomicU32,
+    database_nanos: AtomicU64,
+}
+
+impl RequestContext {
+    /// A request that has used nothing.
+    pub fn new(request_id: String, trace_id: String) -> Arc<Self> {
+        Arc::new(Self {
+            request_id,
+            trace_id,
+            user_id: OnceLock::new(),
+            statements: AtomicU32::new(0),
+            database_nanos: AtomicU64::new(0),
+        })
+    }
+
+    /// That of the request which is being worked on; `None` in background work.
+    pub fn current() -> Option<Arc<Self>> {
+        CURRENT.try_with(Arc::clone).ok()
+    }
+
+    /// Makes it the current one of everything that `work` does in its task.
+    pub fn around<F: Future>(self: Arc<Self>, work: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, work)
+    }
+
+    /// The same for work on a thread of its own.
+    pub fn around_blocking<T>(context: Option<Arc<Self>>, work: impl FnOnce() -> T) -> T {
+        match context {
+            Some(context) => CURRENT.sync_scope(context, work),
+            None => work(),
+        }
+    }
+
+    /// Reads something of the current one without taking it.
+    pub fn with_current<T>(read: impl FnOnce(&Self) -> T) -> Option<T> {
+        CURRENT.try_with(|context| read(context)).ok()
+    }
+
+    /// Says who asks, by our own id.
+    pub fn identify(user_id: Uuid) {
+        // A request has one sender; whoever says it again says the same.
+        Self::with_current(|context| context.user_id.set(user_id).ok());
+    }
+
+    /// Who asks, as far as anybody wanted to know.
+    pub fn user_id(&self) -> Option<Uuid> {
+        self.user_id.get().copied()
+    }
+
+    /// Counts a statement that took so long.
+    pub fn count_statement(time: Duration) {
+        Self::with_current(|context| {
+            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+            context.statements.fetch_add(1, Ordering::Relaxed);
+            context.database_nanos.fetch_add(nanos, Ordering::Relaxed);
+        });
+    }
+
+    /// Statements sent, those that begin and end transactions included.
+    pub fn statements(&self) -> u32 {
+        self.statements.load(Ordering::Relaxed)
+    }
+
+    /// From sending a statement until its answer was there, of all statements together.
+    pub fn database_time(&self) -> Duration {
+        Duration::from_nanos(self.database_nanos.load(Ordering::Relaxed))
+    }
+}
