@@ -24,6 +24,10 @@ use utoipa_actix_web::AppExt;
 use utoipa_swagger_ui::{Config as UiConfig, SwaggerUi};
 
 use self::examples::Examples;
+use crate::domain::deleted::Deleted;
+use crate::handlers::admin::course::CourseSort;
+use crate::handlers::product::ProductSort;
+use crate::http::page::Include;
 use crate::problem::{Code, ProblemBody};
 use crate::router;
 
@@ -70,7 +74,13 @@ pub fn document(mut collected: OpenApi, public_url: &str) -> OpenApi {
     let components = collected.components.take().unwrap_or_default();
     let mut schemas = Vec::new();
     <ProblemBody<'static> as ToSchema>::schemas(&mut schemas);
-    schemas.push((ProblemBody::name().into_owned(), ProblemBody::schema()));
+    schemas.extend([
+        named::<ProblemBody<'_>>(),
+        named::<ProductSort>(),
+        named::<CourseSort>(),
+        named::<Deleted>(),
+        named::<Include>(),
+    ]);
     let components = schemas
         .into_iter()
         .fold(
@@ -97,7 +107,6 @@ pub fn document(mut collected: OpenApi, public_url: &str) -> OpenApi {
         .build();
     name_rows(&mut components);
     let examples = Examples::new(&components);
-    collected.components = Some(components);
     for (path, item) in &mut collected.paths.paths {
         let operations = [
             ("GET", &mut item.get),
@@ -108,10 +117,12 @@ pub fn document(mut collected: OpenApi, public_url: &str) -> OpenApi {
         ];
         for (method, operation) in operations {
             if let Some(operation) = operation {
+                name_parameters(&components, operation);
                 complete(path, method, operation, &examples);
             }
         }
     }
+    collected.components = Some(components);
     webhooks::describe(&mut collected);
     links::describe(&mut collected);
     collected
@@ -126,6 +137,23 @@ fn name_rows(components: &mut Components) {
         {
             let row = RefOr::Ref(Ref::from_schema_name(row));
             data.items = ArrayItems::RefOrSchema(Box::new(row));
+        }
+    }
+}
+
+fn named<T: ToSchema>() -> (String, RefOr<Schema>) {
+    (T::name().into_owned(), T::schema())
+}
+
+/// Lets parameters refer to schemas that have a name, which are written out in each of them otherwise: a client has one
+/// type for each then, and not one for each operation.
+fn name_parameters(components: &Components, operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && let Some(schema) = &mut parameter.schema
+            && let Some((name, _)) = components.schemas.iter().find(|(_, it)| *it == schema)
+        {
+            *schema = RefOr::Ref(Ref::from_schema_name(name));
         }
     }
 }
@@ -163,6 +191,10 @@ fn tags(document: &OpenApi) -> Vec<Tag> {
             "The inbox of webhooks, and making up for what they missed.",
         ),
         ("Webhooks", "Where Stripe and Clerk deliver their events."),
+        (
+            webhooks::DELIVERIES,
+            "The same from the sender's side, as Stripe and Clerk call it.",
+        ),
         ("Operation", "Health, and the explanation of errors."),
     ];
     let tags = is_development
@@ -451,11 +483,9 @@ impl PathTable {
             (ResourceDef::new(path.as_str()), methods)
         };
         let mut table: Vec<_> = document.paths.paths.iter().map(entry).collect();
-        table.push((
-            ResourceDef::new("/openapi.json"),
-            vec!["GET", "HEAD", "OPTIONS"],
-        ));
-        table.push((ResourceDef::new("/docs"), vec!["GET", "HEAD", "OPTIONS"]));
+        for path in ["/openapi.json", "/docs", "/docs/{file}"] {
+            table.push((ResourceDef::new(path), vec!["GET", "HEAD", "OPTIONS"]));
+        }
         Self(table)
     }
 

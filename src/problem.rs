@@ -16,7 +16,7 @@ macro_rules! codes {
     ($($variant:ident = $status:literal, $code:tt, $title:literal, $explanation:literal;)+) => {
         /// What went wrong. Closed and stable: clients may switch on it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-        #[schema(example = "not-found")]
+        #[schema(as = ProblemCode, example = "not-found")]
         pub enum Code {
             $(#[doc = $explanation] #[serde(rename = $code)] $variant),+
         }
@@ -50,7 +50,7 @@ macro_rules! codes {
 
 codes! {
     MalformedRequest = 400, "malformed-request", "Malformed request",
-        "The request cannot be read: its body is not valid JSON, or its syntax is broken. Mend the request before sending it again.";
+        "The request cannot be read: its body is not valid JSON or nested more than 32 levels deep, or its syntax is broken. Mend the request before sending it again.";
     InvalidCursor = 400, "invalid-cursor", "Invalid cursor",
         "The cursor was not made by this list with this sort order. Start again without a cursor, and use nextCursor as it came.";
     BadSignature = 400, "bad-signature", "Bad webhook signature",

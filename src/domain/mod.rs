@@ -7,6 +7,7 @@ pub mod enums;
 pub mod image_url;
 pub mod money;
 pub mod progress;
+pub mod slice;
 pub mod text;
 pub mod time;
 pub mod video_id;

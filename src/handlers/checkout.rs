@@ -54,6 +54,7 @@ pub struct CheckoutSession {
 /// Where a checkout stands. It moves from `open`, perhaps over `processing`, to one of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = CheckoutSessionStatus)]
 pub enum SessionStatus {
     Open,
     /// The buyer is done; the money is on its way.

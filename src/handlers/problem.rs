@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::{PUBLIC_CACHE, public};
 use crate::http::accept::prefers_html;
+use crate::http::page::Page;
 use crate::problem::{Code, Problem};
 
 /// An error that the API may answer with.
@@ -33,23 +34,16 @@ impl From<Code> for ProblemType {
     }
 }
 
-/// All of them.
-#[derive(Serialize, ToSchema)]
-pub struct ProblemTypes {
-    data: Vec<ProblemType>,
-}
-
 /// List every error
-#[utoipa::path(tag = "Operation", operation_id = "listProblems", responses((status = 200, description = "Every error that the API may answer with; a page, for those who accept HTML rather than JSON.", content((ProblemTypes = "application/json"), (String = "text/html")))))]
+#[utoipa::path(tag = "Operation", operation_id = "listProblems", responses((status = 200, description = "Every error that the API may answer with; a page, for those who accept HTML rather than JSON.", content((Page<ProblemType> = "application/json"), (String = "text/html")))))]
 #[get("/problems")]
 pub async fn list(request: HttpRequest) -> HttpResponse {
     if prefers_html(request.headers()) {
         let entries: String = Code::ALL.iter().map(|code| entry(*code)).collect();
         return page("Problems", &entries);
     }
-    negotiated(public(&ProblemTypes {
-        data: Code::ALL.iter().copied().map(ProblemType::from).collect(),
-    }))
+    let types = Code::ALL.iter().copied().map(ProblemType::from);
+    negotiated(public(&Page::whole(types.collect())))
 }
 
 /// A page for people, with no more on it than a browser shows by itself.

@@ -9,10 +9,10 @@ use uuid::Uuid;
 use super::public;
 use crate::app::AppState;
 use crate::domain::enums::{LessonStatus, ProductStatus};
+use crate::domain::slice::Slice;
 use crate::domain::text::SearchText;
 use crate::domain::time::Timestamp;
-use crate::http::page::{Page, default_limit, place};
-use crate::http::query::Query;
+use crate::http::page::{Listing, Page, PageQuery, place};
 use crate::problem::Problem;
 use crate::repositories::product::{self, OutlineLine, ProductFilter, ProductOrder, ProductRow};
 
@@ -187,8 +187,7 @@ impl ProductSort {
     pub fn page<R, T: Serialize>(
         self,
         list: &str,
-        rows: Vec<R>,
-        limit: u8,
+        found: Slice<R>,
         product: impl Fn(&R) -> &ProductRow,
         present: impl Fn(R) -> T,
     ) -> Result<Page<T>, Problem> {
@@ -196,15 +195,15 @@ impl ProductSort {
         match self {
             Self::Name | Self::NameDescending => {
                 let key = |row: &R| (product(row).name.clone(), product(row).id);
-                Page::new(rows, limit, sort, key, present)
+                Page::new(found, sort, key, present)
             }
             Self::CreatedAt | Self::CreatedAtDescending => {
                 let key = |row: &R| (product(row).created_at, product(row).id);
-                Page::new(rows, limit, sort, key, present)
+                Page::new(found, sort, key, present)
             }
             Self::Price | Self::PriceDescending => {
                 let key = |row: &R| (product(row).price_in_cents, product(row).id);
-                Page::new(rows, limit, sort, key, present)
+                Page::new(found, sort, key, present)
             }
         }
     }
@@ -227,45 +226,35 @@ pub struct CatalogueQuery {
     #[serde(default)]
     #[param(inline)]
     sort: ProductSort,
-    /// How many rows at most.
-    #[garde(range(min = 1, max = 100))]
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u8,
-    /// `nextCursor` of the page before.
-    #[garde(skip)]
-    cursor: Option<String>,
 }
 
 /// Browse the catalogue
 ///
 /// Public products, newest first unless another order is asked for.
 #[utoipa::path(
-    tag = "Shop", operation_id = "listProducts", params(CatalogueQuery),
+    tag = "Shop", operation_id = "listProducts", params(CatalogueQuery, PageQuery),
     responses((status = 200, description = "A page of the catalogue.", body = Page<Product>), (status = 400, description = "invalid-cursor"))
 )]
 #[get("/v1/products")]
 pub async fn catalogue(
     request: HttpRequest,
     state: web::Data<AppState>,
-    Query(query): Query<CatalogueQuery>,
+    Listing(query, asked): Listing<CatalogueQuery>,
 ) -> Result<HttpResponse, Problem> {
     const LIST: &str = "products";
-    let order = query.sort.after(LIST, query.cursor.as_deref())?;
+    let order = query.sort.after(LIST, asked.cursor.as_deref())?;
     let filter = ProductFilter {
         search: query.q.map(Into::into),
         course_id: query.course_id,
     };
-    let limit = i64::from(query.limit) + 1;
-    let rows = state
+    let size = asked.size();
+    let found = state
         .db
-        .read(move |conn| Ok(product::catalogue(conn, filter, order, limit)?))
+        .read(move |conn| Ok(product::catalogue(conn, &filter, order, size)?))
         .await?;
     let currency = state.config.currency.as_str();
     let present = |row| Product::new(row, currency);
-    let page = query
-        .sort
-        .page(LIST, rows, query.limit, |row| row, present)?;
+    let page = query.sort.page(LIST, found, |row| row, present)?;
     Ok(page.to_response(&request, super::PUBLIC_CACHE))
 }
 

@@ -171,18 +171,12 @@ pub async fn mine(
 ) -> Result<HttpResponse, Problem> {
     const SORT: &str = "me/purchases -createdAt";
     let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
-    let limit = i64::from(query.limit) + 1;
-    let rows = state
+    let size = query.size();
+    let found = state
         .db
-        .read(move |conn| Ok(purchase::page_of_user(conn, user.id(), after, limit)?))
+        .read(move |conn| Ok(purchase::page_of_user(conn, user.id(), after, size)?))
         .await?;
-    let page = Page::new(
-        rows,
-        query.limit,
-        SORT,
-        |row| (row.created_at, row.id),
-        Purchase::from,
-    )?;
+    let page = Page::new(found, SORT, |row| (row.created_at, row.id), Purchase::from)?;
     Ok(page.to_response(&request, super::PRIVATE_CACHE))
 }
 

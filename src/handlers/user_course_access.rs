@@ -67,21 +67,20 @@ pub async fn my_courses(
 ) -> Result<HttpResponse, Problem> {
     const SORT: &str = "me/courses name";
     let after = place::<String>(query.cursor.as_deref(), SORT)?;
-    let limit = i64::from(query.limit) + 1;
-    let rows = state
+    let size = query.size();
+    let found = state
         .db
         .read(move |conn| {
             Ok(user_course_access::my_courses(
                 conn,
                 user.id(),
                 after.as_ref(),
-                limit,
+                size,
             )?)
         })
         .await?;
     let page = Page::new(
-        rows,
-        query.limit,
+        found,
         SORT,
         |row| (row.name.clone(), row.id),
         MyCourse::from,

@@ -21,6 +21,9 @@ pub const JSON_LIMIT: usize = 64 * 1024;
 /// The most that a webhook's body may weigh, in bytes.
 pub const WEBHOOK_LIMIT: usize = 512 * 1024;
 
+/// How deeply the lists and objects of a JSON body may be nested. What is asked for here needs four levels at most.
+pub const DEPTH_LIMIT: usize = 32;
+
 /// What the bodies of webhooks may weigh together while they arrive, in KiB. Whoever likes to may send one, and slowly.
 pub const WEBHOOK_ROOM: usize = 128 * 1024;
 
@@ -152,6 +155,10 @@ fn parse<T: DeserializeOwned + Validate<Context = ()>>(body: &[u8]) -> Result<T,
     // serde would read a list as a struct, field by field, and calls some wrong values syntax errors: what is
     // valid JSON is settled here.
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| syntax_fault(&error))?;
+    if depth(text) > DEPTH_LIMIT {
+        let detail = format!("The body is nested more than {DEPTH_LIMIT} levels deep.");
+        return Err(Problem::new(Code::MalformedRequest).detail(detail));
+    }
     if !text.trim_start().starts_with('{') {
         let fault = FieldError::at("", "invalid-type", "must be an object");
         return Err(Problem::invalid(vec![fault]));
@@ -170,6 +177,26 @@ fn parse<T: DeserializeOwned + Validate<Context = ()>>(body: &[u8]) -> Result<T,
         Problem::invalid(errors.collect())
     })?;
     Ok(value)
+}
+
+/// How deeply the lists and objects of valid JSON are nested.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_text, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'"' => in_text = !in_text,
+            b'[' | b'{' if !in_text => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 fn syntax_fault(error: &serde_json::Error) -> Problem {

@@ -15,22 +15,36 @@ use crate::problem::{FieldError, Problem};
 /// Query parameters that were parsed and checked.
 pub struct Query<T>(pub T);
 
-impl<T: DeserializeOwned + Validate<Context = ()>> FromRequest for Query<T> {
+impl<T: DeserializeOwned + Validate<Context = ()> + 'static> FromRequest for Query<T> {
     type Error = Problem;
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let query = request.query_string().to_owned();
-        let gate = gate::pass(request);
-        async move {
-            gate.await?;
-            parse(&query).map(Self)
-        }
-        .boxed_local()
+        read(request, |query| parse(query).map(Self))
     }
 }
 
-fn parse<T: DeserializeOwned + Validate<Context = ()>>(query: &str) -> Result<T, Problem> {
+/// Reads the query string of somebody who is let in.
+pub(super) fn read<T: 'static>(
+    request: &HttpRequest,
+    parse: impl FnOnce(&str) -> Result<T, Problem> + 'static,
+) -> LocalBoxFuture<'static, Result<T, Problem>> {
+    let query = request.query_string().to_owned();
+    let gate = gate::pass(request);
+    async move {
+        gate.await?;
+        parse(&query)
+    }
+    .boxed_local()
+}
+
+/// Reads and checks a query string.
+///
+/// # Errors
+/// 422 that names the parameter.
+pub(super) fn parse<T: DeserializeOwned + Validate<Context = ()>>(
+    query: &str,
+) -> Result<T, Problem> {
     let parameter = |name: String, code, detail| {
         FieldError::parameter(name.trim_start_matches('/'), code, detail)
     };

@@ -96,7 +96,7 @@ impl Examples {
         let fields = schema.get("properties").and_then(Value::as_object);
         let is_list = fields.is_some_and(|fields| fields.contains_key("nextCursor"));
         let fields = fields.into_iter().flatten().filter_map(|(name, schema)| {
-            let value = if is_list && name == "nextCursor" {
+            let value = if is_list && matches!(name.as_str(), "nextCursor" | "total") {
                 Value::Null
             } else {
                 self.value(

@@ -15,6 +15,9 @@ pub const STRIPE_EVENTS: &[&str] = &EVENT_TYPES;
 /// The events of Clerk's that are worked on.
 pub const CLERK_EVENTS: &[&str] = &["user.created", "user.updated", "user.deleted"];
 
+/// The tag of what is delivered, beside that of the operations which receive it: generators write a file for each tag.
+pub const DELIVERIES: &str = "Deliveries";
+
 /// The name of the scheme with which Stripe signs; after `session` in the alphabet, which people look for.
 pub const STRIPE_SIGNATURE: &str = "webhookStripe";
 /// The name of the scheme with which Clerk signs.
@@ -153,5 +156,6 @@ pub fn describe(document: &mut OpenApi) {
 fn delivery(mut receiver: Operation, id: &str, summary: &str) -> Operation {
     receiver.operation_id = Some(id.to_owned());
     receiver.summary = Some(summary.to_owned());
+    receiver.tags = Some(vec![DELIVERIES.to_owned()]);
     receiver
 }

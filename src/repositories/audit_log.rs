@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
+use crate::domain::slice::{Slice, SliceSize};
 use crate::schema::audit_log;
 
 /// A change that was made.
@@ -49,27 +50,31 @@ pub fn forget_person(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<()> 
 /// A page of changes, newest first.
 pub fn page(
     conn: &mut PgConnection,
-    filter: AuditFilter,
+    filter: &AuditFilter,
     after: Option<Cursor<DateTime<Utc>>>,
-    limit: i64,
-) -> QueryResult<Vec<AuditRow>> {
-    let mut query = AuditRow::query().into_boxed();
-    if let Some(actor_id) = filter.actor_id {
-        query = query.filter(audit_log::actor_id.eq(actor_id));
-    }
-    if let Some(entity) = filter.entity {
-        query = query.filter(audit_log::entity.eq(entity));
-    }
-    if let Some(entity_id) = filter.entity_id {
-        query = query.filter(audit_log::entity_id.eq(entity_id));
-    }
-    if let Some(from) = filter.from {
-        query = query.filter(audit_log::created_at.ge(from));
-    }
-    if let Some(to) = filter.to {
-        query = query.filter(audit_log::created_at.lt(to));
-    }
-    after!(query, audit_log::created_at, after, desc)
-        .limit(limit)
-        .load(conn)
+    size: SliceSize,
+) -> QueryResult<Slice<AuditRow>> {
+    let matching = || {
+        let mut query = AuditRow::query().into_boxed();
+        if let Some(actor_id) = filter.actor_id {
+            query = query.filter(audit_log::actor_id.eq(actor_id));
+        }
+        if let Some(entity) = &filter.entity {
+            query = query.filter(audit_log::entity.eq(entity));
+        }
+        if let Some(entity_id) = filter.entity_id {
+            query = query.filter(audit_log::entity_id.eq(entity_id));
+        }
+        if let Some(from) = filter.from {
+            query = query.filter(audit_log::created_at.ge(from));
+        }
+        if let Some(to) = filter.to {
+            query = query.filter(audit_log::created_at.lt(to));
+        }
+        query
+    };
+    let rows = after!(matching(), audit_log::created_at, after, desc)
+        .limit(size.to_read())
+        .load(conn)?;
+    Slice::cut(rows, size, || matching().count().get_result(conn))
 }

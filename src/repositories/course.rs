@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::deleted::Deleted;
+use crate::domain::slice::{Slice, SliceSize};
 use crate::schema::{course_products, courses};
 
 /// A course.
@@ -88,26 +89,30 @@ pub struct CourseFilter {
 /// A page for the owner.
 pub fn admin_page(
     conn: &mut PgConnection,
-    filter: CourseFilter,
+    filter: &CourseFilter,
     order: CourseOrder,
-    limit: i64,
-) -> QueryResult<Vec<AdminCourse>> {
-    let mut query = courses::table.select(admin_columns()).into_boxed();
-    query = match filter.deleted {
-        Deleted::No => query.filter(courses::deleted_at.is_null()),
-        Deleted::Only => query.filter(courses::deleted_at.is_not_null()),
-        Deleted::Include => query,
+    size: SliceSize,
+) -> QueryResult<Slice<AdminCourse>> {
+    let matching = || {
+        let mut query = courses::table.select(admin_columns()).into_boxed();
+        query = match filter.deleted {
+            Deleted::No => query.filter(courses::deleted_at.is_null()),
+            Deleted::Only => query.filter(courses::deleted_at.is_not_null()),
+            Deleted::Include => query,
+        };
+        if let Some(text) = &filter.search {
+            let found = sql::<Bool>("courses.id IN (SELECT search_courses(").bind::<Text, _>(text);
+            query = query.filter(found.sql("))"));
+        }
+        if let Some(product_id) = filter.product_id {
+            let holds = course_products::table
+                .filter(course_products::course_id.eq(courses::id))
+                .filter(course_products::product_id.eq(product_id));
+            query = query.filter(exists(holds));
+        }
+        query
     };
-    if let Some(text) = filter.search {
-        let found = sql::<Bool>("courses.id IN (SELECT search_courses(").bind::<Text, _>(text);
-        query = query.filter(found.sql("))"));
-    }
-    if let Some(product_id) = filter.product_id {
-        let holds = course_products::table
-            .filter(course_products::course_id.eq(courses::id))
-            .filter(course_products::product_id.eq(product_id));
-        query = query.filter(exists(holds));
-    }
+    let query = matching();
     let query = match order {
         CourseOrder::Name(cursor) => after!(query, courses::name, cursor, asc),
         CourseOrder::NameDescending(cursor) => after!(query, courses::name, cursor, desc),
@@ -116,7 +121,8 @@ pub fn admin_page(
             after!(query, courses::created_at, cursor, desc)
         }
     };
-    query.limit(limit).load(conn)
+    let rows = query.limit(size.to_read()).load(conn)?;
+    Slice::cut(rows, size, || matching().count().get_result(conn))
 }
 
 /// Any course, for the owner.

@@ -6,6 +6,7 @@ use diesel::prelude::*;
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
+use crate::domain::slice::{Slice, SliceSize};
 use crate::schema::{disputes, purchases};
 
 /// While a dispute has one of these statuses, the payment is with the buyer's bank.
@@ -114,24 +115,28 @@ pub struct DisputeFilter {
 /// A page of disputes, newest first.
 pub fn page(
     conn: &mut PgConnection,
-    filter: DisputeFilter,
+    filter: &DisputeFilter,
     after: Option<Cursor<DateTime<Utc>>>,
-    limit: i64,
-) -> QueryResult<Vec<DisputeRow>> {
-    let mut query = DisputeRow::query().into_boxed();
-    if let Some(purchase_id) = filter.purchase_id {
-        query = query.filter(disputes::purchase_id.eq(purchase_id));
-    }
-    if let Some(status) = filter.status {
-        query = query.filter(disputes::status.eq(status));
-    }
-    if let Some(from) = filter.from {
-        query = query.filter(disputes::created_at.ge(from));
-    }
-    if let Some(to) = filter.to {
-        query = query.filter(disputes::created_at.lt(to));
-    }
-    after!(query, disputes::created_at, after, desc)
-        .limit(limit)
-        .load(conn)
+    size: SliceSize,
+) -> QueryResult<Slice<DisputeRow>> {
+    let matching = || {
+        let mut query = DisputeRow::query().into_boxed();
+        if let Some(purchase_id) = filter.purchase_id {
+            query = query.filter(disputes::purchase_id.eq(purchase_id));
+        }
+        if let Some(status) = &filter.status {
+            query = query.filter(disputes::status.eq(status));
+        }
+        if let Some(from) = filter.from {
+            query = query.filter(disputes::created_at.ge(from));
+        }
+        if let Some(to) = filter.to {
+            query = query.filter(disputes::created_at.lt(to));
+        }
+        query
+    };
+    let rows = after!(matching(), disputes::created_at, after, desc)
+        .limit(size.to_read())
+        .load(conn)?;
+    Slice::cut(rows, size, || matching().count().get_result(conn))
 }

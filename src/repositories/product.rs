@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::domain::cursor::Cursor;
 use crate::domain::deleted::Deleted;
 use crate::domain::enums::{CourseSectionStatus, LessonStatus, ProductStatus};
+use crate::domain::slice::{Slice, SliceSize};
 use crate::schema::{course_products, course_sections, courses, lessons, products};
 
 /// A product.
@@ -93,11 +94,11 @@ pub struct ProductFilter {
     pub course_id: Option<Uuid>,
 }
 
-/// Narrows and orders a boxed query.
-macro_rules! listed {
-    ($query:expr, $filter:expr, $order:expr) => {{
+/// Narrows a boxed query.
+macro_rules! narrowed {
+    ($query:expr, $filter:expr) => {{
         let mut query = $query;
-        if let Some(text) = $filter.search {
+        if let Some(text) = &$filter.search {
             let found =
                 sql::<Bool>("products.id IN (SELECT search_products(").bind::<Text, _>(text);
             query = query.filter(found.sql("))"));
@@ -108,6 +109,14 @@ macro_rules! listed {
                 .filter(course_products::course_id.eq(course_id));
             query = query.filter(exists(holds));
         }
+        query
+    }};
+}
+
+/// Orders a boxed query, and starts it where the page starts.
+macro_rules! ordered {
+    ($query:expr, $order:expr) => {{
+        let query = $query;
         match $order {
             ProductOrder::Name(cursor) => after!(query, products::name, cursor, asc),
             ProductOrder::NameDescending(cursor) => after!(query, products::name, cursor, desc),
@@ -126,11 +135,15 @@ macro_rules! listed {
 /// A page of the public catalogue.
 pub fn catalogue(
     conn: &mut PgConnection,
-    filter: ProductFilter,
+    filter: &ProductFilter,
     order: ProductOrder,
-    limit: i64,
-) -> QueryResult<Vec<ProductRow>> {
-    listed!(on_sale(), filter, order).limit(limit).load(conn)
+    size: SliceSize,
+) -> QueryResult<Slice<ProductRow>> {
+    let matching = || narrowed!(on_sale(), filter);
+    let rows = ordered!(matching(), order)
+        .limit(size.to_read())
+        .load(conn)?;
+    Slice::cut(rows, size, || matching().count().get_result(conn))
 }
 
 /// A product that anybody may see and buy.
@@ -224,20 +237,26 @@ pub fn admin_page(
     conn: &mut PgConnection,
     deleted: Deleted,
     status: Option<ProductStatus>,
-    filter: ProductFilter,
+    filter: &ProductFilter,
     order: ProductOrder,
-    limit: i64,
-) -> QueryResult<Vec<AdminProduct>> {
-    let mut query = products::table.select(admin_columns()).into_boxed();
-    query = match deleted {
-        Deleted::No => query.filter(products::deleted_at.is_null()),
-        Deleted::Only => query.filter(products::deleted_at.is_not_null()),
-        Deleted::Include => query,
+    size: SliceSize,
+) -> QueryResult<Slice<AdminProduct>> {
+    let matching = || {
+        let mut query = products::table.select(admin_columns()).into_boxed();
+        query = match deleted {
+            Deleted::No => query.filter(products::deleted_at.is_null()),
+            Deleted::Only => query.filter(products::deleted_at.is_not_null()),
+            Deleted::Include => query,
+        };
+        if let Some(status) = status {
+            query = query.filter(products::status.eq(status));
+        }
+        narrowed!(query, filter)
     };
-    if let Some(status) = status {
-        query = query.filter(products::status.eq(status));
-    }
-    listed!(query, filter, order).limit(limit).load(conn)
+    let rows = ordered!(matching(), order)
+        .limit(size.to_read())
+        .load(conn)?;
+    Slice::cut(rows, size, || matching().count().get_result(conn))
 }
 
 /// Any product, for the owner.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::enums::RefundStatus;
+use crate::domain::slice::{Slice, SliceSize};
 use crate::schema::{access_grants, purchases, users};
 
 diesel::define_sql_function! {
@@ -117,14 +118,13 @@ pub fn page_of_user(
     conn: &mut PgConnection,
     user_id: Uuid,
     after: Option<Cursor<DateTime<Utc>>>,
-    limit: i64,
-) -> QueryResult<Vec<PurchaseRow>> {
-    let query = PurchaseRow::query()
-        .filter(purchases::user_id.eq(user_id))
-        .into_boxed();
-    after!(query, purchases::created_at, after, desc)
-        .limit(limit)
-        .load(conn)
+    size: SliceSize,
+) -> QueryResult<Slice<PurchaseRow>> {
+    let mine = || PurchaseRow::query().filter(purchases::user_id.eq(user_id));
+    let rows = after!(mine().into_boxed(), purchases::created_at, after, desc)
+        .limit(size.to_read())
+        .load(conn)?;
+    Slice::cut(rows, size, || mine().count().get_result(conn))
 }
 
 /// All purchases of a person, newest first.
@@ -241,48 +241,52 @@ pub fn page(
     conn: &mut PgConnection,
     filter: &SalesFilter,
     after: Option<Cursor<DateTime<Utc>>>,
-    limit: i64,
-) -> QueryResult<Vec<PurchaseRow>> {
-    let mut query = PurchaseRow::query().into_boxed();
-    if let Some(user_id) = filter.user_id {
-        query = query.filter(purchases::user_id.eq(user_id));
-    }
-    if let Some(product_id) = filter.product_id {
-        query = query.filter(purchases::product_id.eq(product_id));
-    }
-    query = match filter.status {
-        None => query,
-        Some(PurchaseStatus::Refunded) => query.filter(purchases::refunded_at.is_not_null()),
-        Some(PurchaseStatus::Disputed) => query.filter(
-            purchases::refunded_at
-                .is_null()
-                .and(purchases::disputed_at.is_not_null()),
-        ),
-        Some(PurchaseStatus::PartiallyRefunded) => query
-            .filter(
+    size: SliceSize,
+) -> QueryResult<Slice<PurchaseRow>> {
+    let matching = || {
+        let mut query = PurchaseRow::query().into_boxed();
+        if let Some(user_id) = filter.user_id {
+            query = query.filter(purchases::user_id.eq(user_id));
+        }
+        if let Some(product_id) = filter.product_id {
+            query = query.filter(purchases::product_id.eq(product_id));
+        }
+        query = match filter.status {
+            None => query,
+            Some(PurchaseStatus::Refunded) => query.filter(purchases::refunded_at.is_not_null()),
+            Some(PurchaseStatus::Disputed) => query.filter(
                 purchases::refunded_at
                     .is_null()
-                    .and(purchases::disputed_at.is_null()),
-            )
-            // Not a parameter: the partial index is only used when the planner sees its condition.
-            .filter(sql::<Bool>("purchases.refunded_in_cents > 0")),
-        Some(PurchaseStatus::Paid) => query
-            .filter(
-                purchases::refunded_at
-                    .is_null()
-                    .and(purchases::disputed_at.is_null()),
-            )
-            .filter(purchases::refunded_in_cents.eq(0)),
+                    .and(purchases::disputed_at.is_not_null()),
+            ),
+            Some(PurchaseStatus::PartiallyRefunded) => query
+                .filter(
+                    purchases::refunded_at
+                        .is_null()
+                        .and(purchases::disputed_at.is_null()),
+                )
+                // Not a parameter: the partial index is only used when the planner sees its condition.
+                .filter(sql::<Bool>("purchases.refunded_in_cents > 0")),
+            Some(PurchaseStatus::Paid) => query
+                .filter(
+                    purchases::refunded_at
+                        .is_null()
+                        .and(purchases::disputed_at.is_null()),
+                )
+                .filter(purchases::refunded_in_cents.eq(0)),
+        };
+        if let Some(from) = filter.from {
+            query = query.filter(purchases::created_at.ge(from));
+        }
+        if let Some(to) = filter.to {
+            query = query.filter(purchases::created_at.lt(to));
+        }
+        query
     };
-    if let Some(from) = filter.from {
-        query = query.filter(purchases::created_at.ge(from));
-    }
-    if let Some(to) = filter.to {
-        query = query.filter(purchases::created_at.lt(to));
-    }
-    after!(query, purchases::created_at, after, desc)
-        .limit(limit)
-        .load(conn)
+    let rows = after!(matching(), purchases::created_at, after, desc)
+        .limit(size.to_read())
+        .load(conn)?;
+    Slice::cut(rows, size, || matching().count().get_result(conn))
 }
 
 /// Where the money of a purchase is. What went back, or is on its way, in full is `refunded`; else what a dispute holds,

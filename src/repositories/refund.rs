@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::enums::RefundStatus;
+use crate::domain::slice::{Slice, SliceSize};
 use crate::schema::{purchases, refunds};
 
 /// A refund.
@@ -184,22 +185,26 @@ pub fn page(
     conn: &mut PgConnection,
     filter: &RefundFilter,
     after: Option<Cursor<DateTime<Utc>>>,
-    limit: i64,
-) -> QueryResult<Vec<RefundRow>> {
-    let mut query = RefundRow::query().into_boxed();
-    if let Some(purchase_id) = filter.purchase_id {
-        query = query.filter(refunds::purchase_id.eq(purchase_id));
-    }
-    if let Some(status) = filter.status {
-        query = query.filter(refunds::status.eq(status));
-    }
-    if let Some(from) = filter.from {
-        query = query.filter(refunds::created_at.ge(from));
-    }
-    if let Some(to) = filter.to {
-        query = query.filter(refunds::created_at.lt(to));
-    }
-    after!(query, refunds::created_at, after, desc)
-        .limit(limit)
-        .load(conn)
+    size: SliceSize,
+) -> QueryResult<Slice<RefundRow>> {
+    let matching = || {
+        let mut query = RefundRow::query().into_boxed();
+        if let Some(purchase_id) = filter.purchase_id {
+            query = query.filter(refunds::purchase_id.eq(purchase_id));
+        }
+        if let Some(status) = filter.status {
+            query = query.filter(refunds::status.eq(status));
+        }
+        if let Some(from) = filter.from {
+            query = query.filter(refunds::created_at.ge(from));
+        }
+        if let Some(to) = filter.to {
+            query = query.filter(refunds::created_at.lt(to));
+        }
+        query
+    };
+    let rows = after!(matching(), refunds::created_at, after, desc)
+        .limit(size.to_read())
+        .load(conn)?;
+    Slice::cut(rows, size, || matching().count().get_result(conn))
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::enums::UserRole;
+use crate::domain::slice::{Slice, SliceSize};
 use crate::domain::text::{Holding, holding};
 use crate::schema::users;
 
@@ -146,30 +147,34 @@ pub fn page(
     role: Option<UserRole>,
     holds: Option<&str>,
     after: Option<Cursor<DateTime<Utc>>>,
-    limit: i64,
-) -> QueryResult<Vec<UserRow>> {
-    let mut query = UserRow::query().into_boxed();
-    if let Some(role) = role {
-        query = query.filter(users::role.eq(role));
-    }
-    if let Some(text) = holds {
-        query = match holding(text) {
-            Holding::Anywhere(pattern) => query.filter(
-                users::name
-                    .ilike(pattern.clone())
-                    .or(users::email.ilike(pattern)),
-            ),
-            Holding::AtStart { text, word } => query.filter(
-                users::name
-                    .ilike(text.clone())
-                    .or(users::name.ilike(word))
-                    .or(users::email.ilike(text)),
-            ),
-        };
-    }
-    after!(query, users::created_at, after, desc)
-        .limit(limit)
-        .load(conn)
+    size: SliceSize,
+) -> QueryResult<Slice<UserRow>> {
+    let matching = || {
+        let mut query = UserRow::query().into_boxed();
+        if let Some(role) = role {
+            query = query.filter(users::role.eq(role));
+        }
+        if let Some(text) = holds {
+            query = match holding(text) {
+                Holding::Anywhere(pattern) => query.filter(
+                    users::name
+                        .ilike(pattern.clone())
+                        .or(users::email.ilike(pattern)),
+                ),
+                Holding::AtStart { text, word } => query.filter(
+                    users::name
+                        .ilike(text.clone())
+                        .or(users::name.ilike(word))
+                        .or(users::email.ilike(text)),
+                ),
+            };
+        }
+        query
+    };
+    let rows = after!(matching(), users::created_at, after, desc)
+        .limit(size.to_read())
+        .load(conn)?;
+    Slice::cut(rows, size, || matching().count().get_result(conn))
 }
 
 /// Locks every admin and says who they are, so that the last one cannot go by two requests at once.

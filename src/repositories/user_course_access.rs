@@ -6,6 +6,7 @@ use diesel::sql_types::{BigInt, Nullable, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
+use crate::domain::slice::{Slice, SliceSize};
 use crate::repositories::course::CourseRow;
 use crate::schema::{courses, user_course_access};
 
@@ -69,12 +70,24 @@ pub fn my_courses(
     conn: &mut PgConnection,
     user_id: Uuid,
     after: Option<&Cursor<String>>,
-    limit: i64,
-) -> QueryResult<Vec<MyCourse>> {
-    diesel::sql_query(include_str!("my_courses.sql"))
+    size: SliceSize,
+) -> QueryResult<Slice<MyCourse>> {
+    let rows = diesel::sql_query(include_str!("my_courses.sql"))
         .bind::<SqlUuid, _>(user_id)
         .bind::<Nullable<Text>, _>(after.map(|cursor| cursor.key.as_str()))
         .bind::<Nullable<SqlUuid>, _>(after.map(|cursor| cursor.id))
-        .bind::<BigInt, _>(limit)
-        .load(conn)
+        .bind::<BigInt, _>(size.to_read())
+        .load(conn)?;
+    let count = || {
+        user_course_access::table
+            .inner_join(courses::table)
+            .filter(
+                user_course_access::user_id
+                    .eq(user_id)
+                    .and(courses::deleted_at.is_null()),
+            )
+            .count()
+            .get_result(conn)
+    };
+    Slice::cut(rows, size, count)
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::domain::cursor::Cursor;
 use crate::domain::enums::{WebhookEventStatus, WebhookProvider};
+use crate::domain::slice::{Slice, SliceSize};
 use crate::schema::webhook_events;
 
 /// An event as received.
@@ -241,29 +242,33 @@ pub struct WebhookEventFilter {
 /// A page of the inbox, newest first.
 pub fn page(
     conn: &mut PgConnection,
-    filter: WebhookEventFilter,
+    filter: &WebhookEventFilter,
     after: Option<Cursor<DateTime<Utc>>>,
-    limit: i64,
-) -> QueryResult<Vec<WebhookEventRow>> {
-    let mut query = WebhookEventRow::query().into_boxed();
-    if let Some(provider) = filter.provider {
-        query = query.filter(webhook_events::provider.eq(provider));
-    }
-    if let Some(status) = filter.status {
-        query = query.filter(webhook_events::status.eq(status));
-    }
-    if let Some(kind) = filter.kind {
-        query = query.filter(webhook_events::type_.eq(kind));
-    }
-    if let Some(from) = filter.from {
-        query = query.filter(webhook_events::created_at.ge(from));
-    }
-    if let Some(to) = filter.to {
-        query = query.filter(webhook_events::created_at.lt(to));
-    }
-    after!(query, webhook_events::created_at, after, desc)
-        .limit(limit)
-        .load(conn)
+    size: SliceSize,
+) -> QueryResult<Slice<WebhookEventRow>> {
+    let matching = || {
+        let mut query = WebhookEventRow::query().into_boxed();
+        if let Some(provider) = filter.provider {
+            query = query.filter(webhook_events::provider.eq(provider));
+        }
+        if let Some(status) = filter.status {
+            query = query.filter(webhook_events::status.eq(status));
+        }
+        if let Some(kind) = &filter.kind {
+            query = query.filter(webhook_events::type_.eq(kind));
+        }
+        if let Some(from) = filter.from {
+            query = query.filter(webhook_events::created_at.ge(from));
+        }
+        if let Some(to) = filter.to {
+            query = query.filter(webhook_events::created_at.lt(to));
+        }
+        query
+    };
+    let rows = after!(matching(), webhook_events::created_at, after, desc)
+        .limit(size.to_read())
+        .load(conn)?;
+    Slice::cut(rows, size, || matching().count().get_result(conn))
 }
 
 /// An event of the inbox.

@@ -18,6 +18,7 @@ use crate::repositories::webhook_event::{self, NewWebhookEvent};
 
 /// The event is stored; nothing is owed to the sender any more.
 #[derive(Serialize, ToSchema)]
+#[schema(as = WebhookReceipt)]
 pub struct Received {
     received: bool,
 }

@@ -377,21 +377,126 @@ async fn a_body_that_is_not_json_is_malformed() {
             let reply = endpoint.send(&admin, body.to_vec()).await;
             reply.expect_problem(400, "malformed-request");
         }
-        // Valid JSON, as deep as the size allows, in a field that holds a text.
-        let nested = format!("{}1{}", "[".repeat(30_000), "]".repeat(30_000));
-        for field in [
-            endpoint.good.as_object().unwrap().keys().next().unwrap(),
-            "surprise",
-        ] {
-            let body = format!("{{{}:{nested}}}", json!(field));
-            let reply = endpoint.send(&admin, body).await;
-            let problem = reply.expect_problem(422, "invalid");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_body_may_be_nested_32_levels_deep_and_no_deeper() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let admin = app.admin();
+    let nested = |levels: usize| format!("{}\"]{{\\\"\"{}", "[".repeat(levels), "]".repeat(levels));
+    for endpoint in endpoints(&shop) {
+        let field = endpoint.good.as_object().unwrap().keys().next().unwrap();
+        for field in [field, "surprise"] {
+            // The object itself is a level.
+            let body = |levels: usize| format!("{{{}:{}}}", json!(field), nested(levels - 1));
+            let allowed = endpoint.send(&admin, body(32)).await;
+            let problem = allowed.expect_problem(422, "invalid");
             let pointer = problem["errors"][0]["pointer"].as_str().unwrap();
-            assert!(
-                pointer.starts_with(&format!("/{field}")) && pointer.len() < 1000,
-                "{pointer}"
-            );
+            assert!(pointer.starts_with(&format!("/{field}")), "{pointer}");
+            for levels in [33, 30_000] {
+                let refused = endpoint.send(&admin, body(levels)).await;
+                let problem = refused.expect_problem(400, "malformed-request");
+                assert!(problem["detail"].as_str().unwrap().contains("32 levels"));
+            }
         }
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_path_means_what_is_written_and_nothing_else() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let id = &shop.product;
+    for path in [
+        "/v1%2Fproducts".to_owned(),
+        "/v1/products%2F".into(),
+        format!("/v1/products/{id}%2Fquote"),
+        format!("/v1/products/{id}%252Fquote"),
+        format!("/v1/products/%2e%2e/products/{id}"),
+        format!("/v1/products/../products/{id}"),
+        "/v1/./products".into(),
+        "/v1/products/%c0%ae%c0%ae".into(),
+        "/v1/products/%ff".into(),
+        "/v1/products/%zz".into(),
+        "/v1/products/%".into(),
+        format!("/v1/products/{id}%00"),
+        format!("/v1/products/{id};a=b"),
+        "/V1/products".into(),
+        "/docs/../v1/products".into(),
+        "/docs/%2e%2e/%2e%2e/etc/passwd".into(),
+        "/docs/..%2f..%2fetc/passwd".into(),
+        "/problems/..%2fproducts".into(),
+    ] {
+        // As it stands: a client would tidy the path up first.
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let answer = raw(&app, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
+        assert!(
+            answer.contains("\"code\":\"not-found\""),
+            "{path}: {answer}"
+        );
+    }
+    // A letter may be written as its code, and a slash too many is none.
+    for path in [
+        format!("/v1/product%73/{id}"),
+        format!("//v1///products/{id}/"),
+    ] {
+        app.anon().get(&path).await.expect(200);
+    }
+    app.finish().await;
+}
+
+/// What is not HTTP is answered below the application, without a body; nothing breaks by it.
+#[tokio::test]
+async fn a_request_that_is_no_http_or_a_flood_of_headers_is_turned_away() {
+    let app = TestApp::start().await;
+    let head = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+    let fields = |count: usize| {
+        (0..count)
+            .map(|n| format!("X-{n}: a\r\n"))
+            .collect::<String>()
+    };
+    let line = |length: usize| format!("X-Long: {}\r\n", "a".repeat(length));
+    for (request, status) in [
+        (format!("{head}{}\r\n", fields(90)), 200),
+        (format!("{head}{}\r\n", fields(200)), 431),
+        (format!("{head}{}\r\n", line(100_000)), 200),
+        ("GET /healthz\r\n\r\n".into(), 400),
+        ("G@T /healthz HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
+        ("GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".into(), 400),
+        (format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(70_000)), 400),
+        (
+            "POST /v1/webhooks/stripe HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+                .into(),
+            400,
+        ),
+        ("POST /v1/webhooks/stripe HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\nabc".into(), 400),
+    ] {
+        let answer = raw(&app, request.as_bytes()).await;
+        let first = request.get(..60).unwrap_or(&request);
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{first}: {answer}");
+    }
+    app.anon().get("/healthz").await.expect(200);
+    app.finish().await;
+}
+
+/// Ranges are not offered, and whoever asks for one gets the whole (RFC 9110, section 14.2).
+#[tokio::test]
+async fn a_range_is_answered_with_everything() {
+    let app = TestApp::start().await;
+    let anon = app.anon();
+    let whole = anon.get("/problems").await;
+    for range in ["bytes=0-10", "bytes=900000-", "bytes=5-1", "lines=1-2", "x"] {
+        let reply = anon.get_with("/problems", "range", range).await;
+        assert_eq!(
+            (reply.status.as_u16(), &reply.text),
+            (200, &whole.text),
+            "{range}"
+        );
     }
     app.finish().await;
 }

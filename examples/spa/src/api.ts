@@ -8,7 +8,7 @@ export type GetToken = () => Promise<string | null>;
 
 /** An error that the API answered with (RFC 9457). Switch on `code`; show `detail`. */
 export class ApiError extends Error {
-  readonly code: Schemas["Code"];
+  readonly code: Schemas["ProblemCode"];
 
   constructor(readonly problem: Schemas["Problem"]) {
     super(problem.detail);

@@ -29,6 +29,7 @@ const LOOK: Duration = Duration::from_secs(60);
 /// What a pass brought home. A second one right after it has nothing to mend.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ReconcileReport)]
 pub struct Report {
     /// Checkouts whose status had moved.
     pub checkouts: u32,
@@ -47,6 +48,7 @@ pub struct Report {
 /// Whom the store is reconciled with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReconcileProvider)]
 pub enum Provider {
     Stripe,
     Clerk,

@@ -11,8 +11,7 @@ use crate::app::AppState;
 use crate::auth::extractors::Admin;
 use crate::domain::text::SearchText;
 use crate::domain::time::{Moment, Timestamp};
-use crate::http::page::{Page, default_limit, place};
-use crate::http::query::Query;
+use crate::http::page::{Listing, Page, PageQuery, place};
 use crate::problem::Problem;
 use crate::repositories::audit_log::{self, AuditFilter, AuditRow};
 
@@ -83,19 +82,11 @@ pub struct AuditQuery {
     #[garde(skip)]
     #[param(inline, value_type = Option<Timestamp>)]
     to: Option<Moment>,
-    /// How many rows at most.
-    #[garde(range(min = 1, max = 100))]
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u8,
-    /// `nextCursor` of the page before.
-    #[garde(skip)]
-    cursor: Option<String>,
 }
 
 /// List changes
 #[utoipa::path(
-    tag = "Admin: people", operation_id = "adminListAuditLog", params(AuditQuery), security(("session" = [])),
+    tag = "Admin: people", operation_id = "adminListAuditLog", params(AuditQuery, PageQuery), security(("session" = [])),
     responses((status = 200, description = "A page of changes, newest first.", body = Page<AuditEntry>), (status = 400, description = "invalid-cursor"))
 )]
 #[get("/v1/admin/audit-log")]
@@ -103,10 +94,10 @@ pub async fn list(
     request: HttpRequest,
     _: Admin,
     state: web::Data<AppState>,
-    Query(query): Query<AuditQuery>,
+    Listing(query, asked): Listing<AuditQuery>,
 ) -> Result<HttpResponse, Problem> {
     const SORT: &str = "admin/audit-log -createdAt";
-    let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
+    let after = place::<DateTime<Utc>>(asked.cursor.as_deref(), SORT)?;
     let filter = AuditFilter {
         actor_id: query.actor_id,
         entity: query.entity.map(Into::into),
@@ -114,14 +105,13 @@ pub async fn list(
         from: query.from.map(|moment| moment.0),
         to: query.to.map(|moment| moment.0),
     };
-    let limit = i64::from(query.limit) + 1;
-    let rows = state
+    let size = asked.size();
+    let found = state
         .db
-        .read(move |conn| Ok(audit_log::page(conn, filter, after, limit)?))
+        .read(move |conn| Ok(audit_log::page(conn, &filter, after, size)?))
         .await?;
     let page = Page::new(
-        rows,
-        query.limit,
+        found,
         SORT,
         |row| (row.created_at, row.id),
         AuditEntry::from,

@@ -11,12 +11,13 @@ use super::lesson::OwnedLesson;
 use crate::app::AppState;
 use crate::auth::extractors::Admin;
 use crate::domain::deleted::Deleted;
+use crate::domain::slice::Slice;
 use crate::domain::text::{Description, Name, SearchText};
 use crate::domain::time::Timestamp;
 use crate::handlers::{no_content, private};
 use crate::http::answer::Answer;
 use crate::http::json::{Json, MergePatch};
-use crate::http::page::{Page, default_limit, place};
+use crate::http::page::{Listing, Page, PageQuery, place};
 use crate::http::patch;
 use crate::http::query::Query;
 use crate::problem::{Code, Problem};
@@ -138,16 +139,16 @@ impl CourseSort {
         })
     }
 
-    fn page(self, rows: Vec<AdminCourse>, limit: u8) -> Result<Page<OwnedCourse>, Problem> {
+    fn page(self, found: Slice<AdminCourse>) -> Result<Page<OwnedCourse>, Problem> {
         let (sort, present) = (self.place(), OwnedCourse::from);
         match self {
             Self::Name | Self::NameDescending => {
                 let key = |row: &AdminCourse| (row.course.name.clone(), row.course.id);
-                Page::new(rows, limit, sort, key, present)
+                Page::new(found, sort, key, present)
             }
             Self::CreatedAt | Self::CreatedAtDescending => {
                 let key = |row: &AdminCourse| (row.course.created_at, row.course.id);
-                Page::new(rows, limit, sort, key, present)
+                Page::new(found, sort, key, present)
             }
         }
     }
@@ -175,19 +176,11 @@ pub struct CoursesQuery {
     #[serde(default)]
     #[param(inline)]
     sort: CourseSort,
-    /// How many rows at most.
-    #[garde(range(min = 1, max = 100))]
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u8,
-    /// `nextCursor` of the page before.
-    #[garde(skip)]
-    cursor: Option<String>,
 }
 
 /// List courses
 #[utoipa::path(
-    tag = "Admin: courses", operation_id = "adminListCourses", params(CoursesQuery), security(("session" = [])),
+    tag = "Admin: courses", operation_id = "adminListCourses", params(CoursesQuery, PageQuery), security(("session" = [])),
     responses((status = 200, description = "A page of courses, newest first unless another order is asked for.", body = Page<OwnedCourse>), (status = 400, description = "invalid-cursor"))
 )]
 #[get("/v1/admin/courses")]
@@ -195,20 +188,20 @@ pub async fn list(
     request: HttpRequest,
     _: Admin,
     state: web::Data<AppState>,
-    Query(query): Query<CoursesQuery>,
+    Listing(query, asked): Listing<CoursesQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let order = query.sort.after(query.cursor.as_deref())?;
+    let order = query.sort.after(asked.cursor.as_deref())?;
     let filter = CourseFilter {
         deleted: query.deleted,
         search: query.q.map(Into::into),
         product_id: query.product_id,
     };
-    let limit = i64::from(query.limit) + 1;
-    let rows = state
+    let size = asked.size();
+    let found = state
         .db
-        .read(move |conn| Ok(course::admin_page(conn, filter, order, limit)?))
+        .read(move |conn| Ok(course::admin_page(conn, &filter, order, size)?))
         .await?;
-    let page = query.sort.page(rows, query.limit)?;
+    let page = query.sort.page(found)?;
     Ok(page.to_response(&request, crate::handlers::PRIVATE_CACHE))
 }
 

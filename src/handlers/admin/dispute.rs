@@ -12,8 +12,7 @@ use crate::auth::extractors::Admin;
 use crate::domain::text::SearchText;
 use crate::domain::time::{Moment, Timestamp};
 use crate::handlers::private;
-use crate::http::page::{Page, default_limit, place};
-use crate::http::query::Query;
+use crate::http::page::{Listing, Page, PageQuery, place};
 use crate::problem::Problem;
 use crate::repositories::dispute::{self, DisputeFilter, DisputeRow};
 
@@ -83,19 +82,11 @@ pub struct DisputesQuery {
     #[garde(skip)]
     #[param(inline, value_type = Option<Timestamp>)]
     to: Option<Moment>,
-    /// How many rows at most.
-    #[garde(range(min = 1, max = 100))]
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u8,
-    /// `nextCursor` of the page before.
-    #[garde(skip)]
-    cursor: Option<String>,
 }
 
 /// List disputes
 #[utoipa::path(
-    tag = "Admin: sales", operation_id = "adminListDisputes", params(DisputesQuery), security(("session" = [])),
+    tag = "Admin: sales", operation_id = "adminListDisputes", params(DisputesQuery, PageQuery), security(("session" = [])),
     responses((status = 200, description = "A page of disputes, newest first.", body = Page<Dispute>), (status = 400, description = "invalid-cursor"))
 )]
 #[get("/v1/admin/disputes")]
@@ -103,28 +94,22 @@ pub async fn list(
     request: HttpRequest,
     _: Admin,
     state: web::Data<AppState>,
-    Query(query): Query<DisputesQuery>,
+    Listing(query, asked): Listing<DisputesQuery>,
 ) -> Result<HttpResponse, Problem> {
     const SORT: &str = "admin/disputes -createdAt";
-    let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
+    let after = place::<DateTime<Utc>>(asked.cursor.as_deref(), SORT)?;
     let filter = DisputeFilter {
         purchase_id: query.purchase_id,
         status: query.status.map(Into::into),
         from: query.from.map(|moment| moment.0),
         to: query.to.map(|moment| moment.0),
     };
-    let limit = i64::from(query.limit) + 1;
-    let rows = state
+    let size = asked.size();
+    let found = state
         .db
-        .read(move |conn| Ok(dispute::page(conn, filter, after, limit)?))
+        .read(move |conn| Ok(dispute::page(conn, &filter, after, size)?))
         .await?;
-    let page = Page::new(
-        rows,
-        query.limit,
-        SORT,
-        |row| (row.created_at, row.id),
-        Dispute::from,
-    )?;
+    let page = Page::new(found, SORT, |row| (row.created_at, row.id), Dispute::from)?;
     Ok(page.to_response(&request, crate::handlers::PRIVATE_CACHE))
 }
 

@@ -25,6 +25,7 @@ use crate::problem::{FieldError, Problem};
 /// An order: every sibling once, as it should be from now on.
 #[derive(Debug, Deserialize, Validate, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schema(as = SiblingOrder)]
 pub struct Order {
     #[garde(length(max = 1000))]
     #[schema(max_items = 1000)]

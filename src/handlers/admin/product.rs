@@ -20,9 +20,8 @@ use crate::handlers::product::{Product, ProductSort};
 use crate::handlers::{no_content, private};
 use crate::http::answer::Answer;
 use crate::http::json::{Json, MergePatch};
-use crate::http::page::{Page, default_limit};
+use crate::http::page::{Listing, Page, PageQuery};
 use crate::http::patch;
-use crate::http::query::Query;
 use crate::problem::{Code, Problem};
 use crate::repositories::product::{self, AdminProduct, NewProduct, ProductChanges, ProductFilter};
 use crate::repositories::{course, course_product};
@@ -122,6 +121,7 @@ pub struct ProductsQuery {
     #[garde(dive)]
     #[param(inline)]
     q: Option<SearchText>,
+    /// Only those with this status.
     #[garde(skip)]
     #[param(inline)]
     status: Option<ProductStatus>,
@@ -138,19 +138,11 @@ pub struct ProductsQuery {
     #[serde(default)]
     #[param(inline)]
     sort: ProductSort,
-    /// How many rows at most.
-    #[garde(range(min = 1, max = 100))]
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u8,
-    /// `nextCursor` of the page before.
-    #[garde(skip)]
-    cursor: Option<String>,
 }
 
 /// List products
 #[utoipa::path(
-    tag = "Admin: products", operation_id = "adminListProducts", params(ProductsQuery), security(("session" = [])),
+    tag = "Admin: products", operation_id = "adminListProducts", params(ProductsQuery, PageQuery), security(("session" = [])),
     responses((status = 200, description = "A page of products, newest first unless another order is asked for.", body = Page<OwnedProduct>), (status = 400, description = "invalid-cursor"))
 )]
 #[get("/v1/admin/products")]
@@ -158,33 +150,29 @@ pub async fn list(
     request: HttpRequest,
     _: Admin,
     state: web::Data<AppState>,
-    Query(query): Query<ProductsQuery>,
+    Listing(query, asked): Listing<ProductsQuery>,
 ) -> Result<HttpResponse, Problem> {
     const LIST: &str = "admin/products";
-    let order = query.sort.after(LIST, query.cursor.as_deref())?;
+    let order = query.sort.after(LIST, asked.cursor.as_deref())?;
     let filter = ProductFilter {
         search: query.q.map(Into::into),
         course_id: query.course_id,
     };
     let (deleted, status) = (query.deleted, query.status);
-    let limit = i64::from(query.limit) + 1;
-    let rows = state
+    let size = asked.size();
+    let found = state
         .db
         .read(move |conn| {
             Ok(product::admin_page(
-                conn, deleted, status, filter, order, limit,
+                conn, deleted, status, &filter, order, size,
             )?)
         })
         .await?;
     let currency = state.config.currency.as_str();
     let present = |row| OwnedProduct::new(row, currency);
-    let page = query.sort.page(
-        LIST,
-        rows,
-        query.limit,
-        |row: &AdminProduct| &row.product,
-        present,
-    )?;
+    let page = query
+        .sort
+        .page(LIST, found, |row: &AdminProduct| &row.product, present)?;
     Ok(page.to_response(&request, crate::handlers::PRIVATE_CACHE))
 }
 

@@ -12,8 +12,7 @@ use crate::auth::extractors::Admin;
 use crate::domain::time::{Moment, Timestamp};
 use crate::handlers::private;
 use crate::handlers::purchase::Purchase;
-use crate::http::page::{Page, default_limit, place};
-use crate::http::query::Query;
+use crate::http::page::{Listing, Page, PageQuery, place};
 use crate::problem::Problem;
 use crate::repositories::purchase::{self, PurchaseRow, PurchaseStatus, SalesFilter};
 
@@ -57,6 +56,7 @@ pub struct SalesQuery {
     /// Of this product.
     #[garde(skip)]
     product_id: Option<Uuid>,
+    /// Only those with this status.
     #[garde(skip)]
     #[param(inline)]
     status: Option<PurchaseStatus>,
@@ -68,19 +68,11 @@ pub struct SalesQuery {
     #[garde(skip)]
     #[param(inline, value_type = Option<Timestamp>)]
     to: Option<Moment>,
-    /// How many rows at most.
-    #[garde(range(min = 1, max = 100))]
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u8,
-    /// `nextCursor` of the page before.
-    #[garde(skip)]
-    cursor: Option<String>,
 }
 
 /// List sales
 #[utoipa::path(
-    tag = "Admin: sales", operation_id = "adminListPurchases", params(SalesQuery), security(("session" = [])),
+    tag = "Admin: sales", operation_id = "adminListPurchases", params(SalesQuery, PageQuery), security(("session" = [])),
     responses((status = 200, description = "A page of purchases, newest first.", body = Page<Sale>), (status = 400, description = "invalid-cursor"))
 )]
 #[get("/v1/admin/purchases")]
@@ -88,10 +80,10 @@ pub async fn list(
     request: HttpRequest,
     _: Admin,
     state: web::Data<AppState>,
-    Query(query): Query<SalesQuery>,
+    Listing(query, asked): Listing<SalesQuery>,
 ) -> Result<HttpResponse, Problem> {
     const SORT: &str = "admin/purchases -createdAt";
-    let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
+    let after = place::<DateTime<Utc>>(asked.cursor.as_deref(), SORT)?;
     let filter = SalesFilter {
         user_id: query.user_id,
         product_id: query.product_id,
@@ -99,18 +91,12 @@ pub async fn list(
         from: query.from.map(|moment| moment.0),
         to: query.to.map(|moment| moment.0),
     };
-    let limit = i64::from(query.limit) + 1;
-    let rows = state
+    let size = asked.size();
+    let found = state
         .db
-        .read(move |conn| Ok(purchase::page(conn, &filter, after, limit)?))
+        .read(move |conn| Ok(purchase::page(conn, &filter, after, size)?))
         .await?;
-    let page = Page::new(
-        rows,
-        query.limit,
-        SORT,
-        |row| (row.created_at, row.id),
-        Sale::from,
-    )?;
+    let page = Page::new(found, SORT, |row| (row.created_at, row.id), Sale::from)?;
     Ok(page.to_response(&request, crate::handlers::PRIVATE_CACHE))
 }
 

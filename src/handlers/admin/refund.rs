@@ -15,7 +15,7 @@ use crate::domain::text::Reason;
 use crate::domain::time::{Moment, Timestamp};
 use crate::handlers::{created, private};
 use crate::http::json::Json;
-use crate::http::page::{Page, PageQuery, default_limit, place};
+use crate::http::page::{Listing, Page, PageQuery, place};
 use crate::http::query::Query;
 use crate::problem::{Code, Problem};
 use crate::repositories::purchase;
@@ -146,7 +146,7 @@ pub async fn list_of_purchase(
         purchase_id: Some(*id),
         ..RefundFilter::default()
     };
-    let page = page(&state, filter, query.limit, query.cursor.as_deref()).await?;
+    let page = page(&state, filter, &query).await?;
     if page.data.is_empty() {
         state
             .db
@@ -164,6 +164,7 @@ pub struct RefundsQuery {
     /// Of this purchase.
     #[garde(skip)]
     purchase_id: Option<Uuid>,
+    /// Only those with this status.
     #[garde(skip)]
     #[param(inline)]
     status: Option<RefundStatus>,
@@ -175,19 +176,11 @@ pub struct RefundsQuery {
     #[garde(skip)]
     #[param(inline, value_type = Option<Timestamp>)]
     to: Option<Moment>,
-    /// How many rows at most.
-    #[garde(range(min = 1, max = 100))]
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u8,
-    /// `nextCursor` of the page before.
-    #[garde(skip)]
-    cursor: Option<String>,
 }
 
 /// List refunds
 #[utoipa::path(
-    tag = "Admin: sales", operation_id = "adminListRefunds", params(RefundsQuery), security(("session" = [])),
+    tag = "Admin: sales", operation_id = "adminListRefunds", params(RefundsQuery, PageQuery), security(("session" = [])),
     responses((status = 200, description = "A page of refunds, newest first.", body = Page<Refund>), (status = 400, description = "invalid-cursor"))
 )]
 #[get("/v1/admin/refunds")]
@@ -195,7 +188,7 @@ pub async fn list(
     request: HttpRequest,
     _: Admin,
     state: web::Data<AppState>,
-    Query(query): Query<RefundsQuery>,
+    Listing(query, asked): Listing<RefundsQuery>,
 ) -> Result<HttpResponse, Problem> {
     let filter = RefundFilter {
         purchase_id: query.purchase_id,
@@ -203,29 +196,23 @@ pub async fn list(
         from: query.from.map(|moment| moment.0),
         to: query.to.map(|moment| moment.0),
     };
-    let page = page(&state, filter, query.limit, query.cursor.as_deref()).await?;
+    let page = page(&state, filter, &asked).await?;
     Ok(page.to_response(&request, crate::handlers::PRIVATE_CACHE))
 }
 
 async fn page(
     state: &AppState,
     filter: RefundFilter,
-    limit: u8,
-    cursor: Option<&str>,
+    asked: &PageQuery,
 ) -> Result<Page<Refund>, Problem> {
     const SORT: &str = "admin/refunds -createdAt";
-    let after = place::<DateTime<Utc>>(cursor, SORT)?;
-    let rows = state
+    let after = place::<DateTime<Utc>>(asked.cursor.as_deref(), SORT)?;
+    let size = asked.size();
+    let found = state
         .db
-        .read(move |conn| Ok(refund::page(conn, &filter, after, i64::from(limit) + 1)?))
+        .read(move |conn| Ok(refund::page(conn, &filter, after, size)?))
         .await?;
-    Page::new(
-        rows,
-        limit,
-        SORT,
-        |row| (row.created_at, row.id),
-        Refund::from,
-    )
+    Page::new(found, SORT, |row| (row.created_at, row.id), Refund::from)
 }
 
 /// Show a refund

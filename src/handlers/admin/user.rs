@@ -15,9 +15,8 @@ use crate::domain::time::Timestamp;
 use crate::handlers::private;
 use crate::handlers::user::User;
 use crate::http::json::MergePatch;
-use crate::http::page::{Page, default_limit, place};
+use crate::http::page::{Listing, Page, PageQuery, place};
 use crate::http::patch;
-use crate::http::query::Query;
 use crate::problem::{Code, Problem};
 use crate::repositories::user::{self, UserRow};
 
@@ -50,22 +49,15 @@ pub struct UsersQuery {
     #[garde(dive)]
     #[param(inline)]
     q: Option<SearchText>,
+    /// Only those with this role.
     #[garde(skip)]
     #[param(inline)]
     role: Option<UserRole>,
-    /// How many rows at most.
-    #[garde(range(min = 1, max = 100))]
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u8,
-    /// `nextCursor` of the page before.
-    #[garde(skip)]
-    cursor: Option<String>,
 }
 
 /// List people
 #[utoipa::path(
-    tag = "Admin: people", operation_id = "adminListUsers", params(UsersQuery), security(("session" = [])),
+    tag = "Admin: people", operation_id = "adminListUsers", params(UsersQuery, PageQuery), security(("session" = [])),
     responses((status = 200, description = "A page of people, newest first.", body = Page<OwnedUser>), (status = 400, description = "invalid-cursor"))
 )]
 #[get("/v1/admin/users")]
@@ -73,12 +65,12 @@ pub async fn list(
     request: HttpRequest,
     _: Admin,
     state: web::Data<AppState>,
-    Query(query): Query<UsersQuery>,
+    Listing(query, asked): Listing<UsersQuery>,
 ) -> Result<HttpResponse, Problem> {
     const SORT: &str = "admin/users -createdAt";
-    let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
-    let limit = i64::from(query.limit) + 1;
-    let rows = state
+    let after = place::<DateTime<Utc>>(asked.cursor.as_deref(), SORT)?;
+    let size = asked.size();
+    let found = state
         .db
         .read(move |conn| {
             Ok(user::page(
@@ -86,17 +78,11 @@ pub async fn list(
                 query.role,
                 query.q.as_deref(),
                 after,
-                limit,
+                size,
             )?)
         })
         .await?;
-    let page = Page::new(
-        rows,
-        query.limit,
-        SORT,
-        |row| (row.created_at, row.id),
-        OwnedUser::from,
-    )?;
+    let page = Page::new(found, SORT, |row| (row.created_at, row.id), OwnedUser::from)?;
     Ok(page.to_response(&request, crate::handlers::PRIVATE_CACHE))
 }
 

@@ -13,8 +13,7 @@ use crate::domain::enums::{WebhookEventStatus, WebhookProvider};
 use crate::domain::text::SearchText;
 use crate::domain::time::{Moment, Timestamp};
 use crate::handlers::private;
-use crate::http::page::{Page, default_limit, place};
-use crate::http::query::Query;
+use crate::http::page::{Listing, Page, PageQuery, place};
 use crate::problem::{Code, Problem};
 use crate::repositories::webhook_event::{self, WebhookEventFilter, WebhookEventRow};
 
@@ -68,6 +67,7 @@ pub struct WebhookEventsQuery {
     #[garde(skip)]
     #[param(inline)]
     provider: Option<WebhookProvider>,
+    /// Only those with this status.
     #[garde(skip)]
     #[param(inline)]
     status: Option<WebhookEventStatus>,
@@ -83,19 +83,11 @@ pub struct WebhookEventsQuery {
     #[garde(skip)]
     #[param(inline, value_type = Option<Timestamp>)]
     to: Option<Moment>,
-    /// How many rows at most.
-    #[garde(range(min = 1, max = 100))]
-    #[serde(default = "default_limit")]
-    #[param(minimum = 1, maximum = 100, default = 20)]
-    limit: u8,
-    /// `nextCursor` of the page before.
-    #[garde(skip)]
-    cursor: Option<String>,
 }
 
 /// List webhook events
 #[utoipa::path(
-    tag = "Admin: repair", operation_id = "adminListWebhookEvents", params(WebhookEventsQuery), security(("session" = [])),
+    tag = "Admin: repair", operation_id = "adminListWebhookEvents", params(WebhookEventsQuery, PageQuery), security(("session" = [])),
     responses((status = 200, description = "A page of events, the latest received first.", body = Page<WebhookEvent>), (status = 400, description = "invalid-cursor"))
 )]
 #[get("/v1/admin/webhook-events")]
@@ -103,10 +95,10 @@ pub async fn list(
     request: HttpRequest,
     _: Admin,
     state: web::Data<AppState>,
-    Query(query): Query<WebhookEventsQuery>,
+    Listing(query, asked): Listing<WebhookEventsQuery>,
 ) -> Result<HttpResponse, Problem> {
     const SORT: &str = "admin/webhook-events -receivedAt";
-    let after = place::<DateTime<Utc>>(query.cursor.as_deref(), SORT)?;
+    let after = place::<DateTime<Utc>>(asked.cursor.as_deref(), SORT)?;
     let filter = WebhookEventFilter {
         provider: query.provider,
         status: query.status,
@@ -114,14 +106,13 @@ pub async fn list(
         from: query.from.map(|moment| moment.0),
         to: query.to.map(|moment| moment.0),
     };
-    let limit = i64::from(query.limit) + 1;
-    let rows = state
+    let size = asked.size();
+    let found = state
         .db
-        .read(move |conn| Ok(webhook_event::page(conn, filter, after, limit)?))
+        .read(move |conn| Ok(webhook_event::page(conn, &filter, after, size)?))
         .await?;
     let page = Page::new(
-        rows,
-        query.limit,
+        found,
         SORT,
         |row| (row.created_at, row.id),
         WebhookEvent::from,

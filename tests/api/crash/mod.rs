@@ -1,6 +1,7 @@
 //! What is left when a process dies: killed with SIGKILL in the middle of every step, and started again.
 
 mod fulfilment;
+mod idempotency;
 mod refund;
 mod trap;
 

@@ -254,6 +254,14 @@ async fn conditions_of_a_change_are_read_as_rfc_9110_says() {
             .await;
         reply.expect_problem(412, "precondition-failed");
     }
+    // Of two conditions both have to hold; these two cannot.
+    for (unless, status) in [(tag.as_str(), 412), ("\"other\"", 200)] {
+        let request = admin.request(Method::PATCH, &path).json(&json!({}));
+        let request = request
+            .header("if-match", &tag)
+            .header("if-none-match", unless);
+        assert_eq!(admin.send(request).await.status, status, "{unless}");
+    }
     // What is not there is not found, whatever the condition; what is malformed is so first.
     let nowhere = format!("/v1/admin/courses/{}", crate::support::lists::NOBODY);
     let reply = send_if(&admin, "PATCH", &nowhere, "*", &change).await;

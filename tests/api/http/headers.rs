@@ -260,7 +260,7 @@ async fn a_problem_is_explained_to_people_in_html_and_to_programs_in_json() {
 }
 
 #[tokio::test]
-async fn a_body_in_another_charset_too_deep_or_ambiguous_is_refused() {
+async fn a_body_in_another_charset_or_ambiguous_is_refused() {
     let app = TestApp::start().await;
     let admin = app.admin();
     let send = |kind: &'static str, body: String| {
@@ -281,9 +281,6 @@ async fn a_body_in_another_charset_too_deep_or_ambiguous_is_refused() {
     ] {
         send(kind, good.clone()).await.expect(201);
     }
-    let deep = format!("{{\"name\":{}1{}}}", "[".repeat(5000), "]".repeat(5000));
-    // However deep, it is not followed further than a field of ours goes.
-    send("application/json", deep).await.expect_invalid("/name");
     let twice = r#"{"name":"N","name":"M","description":"D"}"#.to_owned();
     send("application/json", twice)
         .await

@@ -6,6 +6,7 @@ mod cost;
 mod deployment;
 mod documents;
 mod hazards;
+mod lists;
 mod migrations;
 mod problems;
 mod provoked;

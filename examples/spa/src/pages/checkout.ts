@@ -5,7 +5,7 @@ import { body, type Schemas } from "../api";
 import { h, link, money } from "../html";
 import { api } from "../session";
 
-const ENDINGS: Partial<Record<Schemas["SessionStatus"], string>> = {
+const ENDINGS: Partial<Record<Schemas["CheckoutSessionStatus"], string>> = {
   failed: "The payment did not go through. You were not charged.",
   expired: "This checkout was open for too long. Nothing was charged.",
   canceled: "This checkout was canceled. Nothing was charged.",
