@@ -18,7 +18,7 @@ use crate::domain::enums::UserRole;
 use crate::repositories::purge::{self, Purged};
 use crate::repositories::user;
 use crate::tls::{self, TlsError};
-use crate::{db, openapi, server, telemetry};
+use crate::{db, healthcheck, openapi, server, telemetry};
 
 /// The backend of a course store.
 #[derive(Parser)]
@@ -44,6 +44,8 @@ enum Command {
     },
     /// Work on background jobs only
     Jobs,
+    /// Ask the instance on this machine whether it is ready
+    Healthcheck,
     /// Look at the database's migrations, apply them, or take them back
     #[command(subcommand)]
     Migrate(Migrate),
@@ -136,6 +138,7 @@ pub fn main() -> ExitCode {
             no_jobs,
         }) => serve(!no_migrate, !no_jobs),
         Some(Command::Jobs) => jobs(),
+        Some(Command::Healthcheck) => healthcheck(),
         Some(Command::Migrate(command)) => migrate(&command),
         Some(Command::Openapi { check }) => print_openapi(check),
         Some(Command::Seed { scale }) => seed(scale.as_ref()),
@@ -219,6 +222,11 @@ fn jobs() -> anyhow::Result<()> {
     refuse_pending(&mut db::connect(&config.database_url)?)?;
     let state = AppState::new(config)?;
     runtime()?.block_on(server::run_jobs(state))
+}
+
+fn healthcheck() -> anyhow::Result<()> {
+    let listening = Config::listening(variable)?;
+    runtime()?.block_on(healthcheck::ask(&listening))
 }
 
 /// The runtime of the program; actix's workers have their own.

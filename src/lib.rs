@@ -15,6 +15,7 @@ pub mod demo;
 pub mod dev;
 pub mod domain;
 pub mod handlers;
+pub mod healthcheck;
 pub mod http;
 pub mod jobs;
 pub mod listener;

@@ -370,7 +370,7 @@ impl From<DieselError> for Problem {
                 DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
                 _,
             ) => database_unavailable(&error),
-            // SQLSTATE 57014 and 55P03, which Diesel does not tell: the limits of db.rs.
+            // SQLSTATE 57014 and 55P03, which Diesel does not tell: the limits of db/connection.rs.
             DieselError::DatabaseError(_, info)
                 if info.message().starts_with("canceling statement due to") =>
             {

@@ -31,6 +31,7 @@ pub fn lock(conn: &mut PgConnection, purchase_id: Uuid) -> Result<(UserRow, Purc
 /// 409 `conflict` when more would go back than was paid: something is still to be learned from Stripe first.
 pub fn align(conn: &mut PgConnection, purchase_id: Uuid) -> Result<(), Problem> {
     let (buyer, row) = lock(conn, purchase_id)?;
+    access_grant::hold_courses_of(conn, purchase_id)?;
     let refunds = refund::counted(conn, purchase_id)?;
     let refunded: i64 = refunds.iter().map(|(amount, _)| i64::from(*amount)).sum();
     let refunded = i32::try_from(refunded)

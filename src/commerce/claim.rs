@@ -31,6 +31,7 @@ pub fn claim(
     if purchase::is_owned(conn, user_id, product_id)? {
         return Err(Problem::new(Code::AlreadyOwned));
     }
+    let courses = access_grant::hold_courses(conn, &offer.course_ids)?;
     let new = NewPurchase {
         user_id,
         product_id,
@@ -48,6 +49,6 @@ pub fn claim(
     if let Some(live) = checkout::find_live(conn, user_id, product_id)? {
         set_aside(conn, live.id)?;
     }
-    access_grant::grant_purchase(conn, user_id, purchase_id, &offer.course_ids)?;
+    access_grant::grant_purchase(conn, user_id, purchase_id, &courses)?;
     Ok(purchase_id)
 }

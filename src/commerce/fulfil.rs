@@ -127,6 +127,8 @@ fn fulfil(
     let enough = paid >= row.total_in_cents && same_currency;
     let is_deleted = buyer.deleted_at.is_some();
     let is_owned = purchase::is_owned(conn, buyer.id, row.product_id)?;
+    let course_ids: Vec<Uuid> = row.course_ids.iter().flatten().copied().collect();
+    let courses = access_grant::hold_courses(conn, &course_ids)?;
     let flags = [
         (!as_offered, AMOUNT_MISMATCH),
         (is_deleted, BUYER_DELETED),
@@ -157,8 +159,7 @@ fn fulfil(
         },
     )?;
     if enough && !is_deleted && !is_owned {
-        let course_ids: Vec<Uuid> = row.course_ids.iter().flatten().copied().collect();
-        access_grant::grant_purchase(conn, buyer.id, purchase_id, &course_ids)?;
+        access_grant::grant_purchase(conn, buyer.id, purchase_id, &courses)?;
     }
     // What happened to the payment before it was booked.
     if let Some(id) = &session.payment_intent_id {

@@ -15,7 +15,7 @@ use crate::problem::{Code, Problem};
 use crate::providers::clerk::{Clerk, ClerkUser, PAGE};
 use crate::repositories::user::{self, ClerkFacts, UserRow};
 use crate::repositories::{
-    access_grant, audit_log, checkout, idempotency_key, purchase, webhook_event,
+    access_grant, audit_log, checkout, idempotency_key, purchase, refund, webhook_event,
 };
 
 /// Why the grants of somebody who was deleted have ended.
@@ -126,6 +126,7 @@ pub fn bury(conn: &mut PgConnection, clerk_user_id: &str) -> Result<bool, Proble
     checkout::forget_person(conn, id)?;
     access_grant::end_all(conn, id, ACCOUNT_DELETED)?;
     purchase::forget_receipts(conn, id)?;
+    refund::forget_reasons(conn, id)?;
     webhook_event::forget_person(conn, clerk_user_id)?;
     audit_log::forget_person(conn, id)?;
     idempotency_key::forget(conn, id)?;

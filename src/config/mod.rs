@@ -81,6 +81,13 @@ impl StripeConfig {
     }
 }
 
+/// Where an instance listens, and whether with TLS.
+#[derive(Debug)]
+pub struct Listening {
+    pub address: SocketAddr,
+    pub tls: Option<TlsConfig>,
+}
+
 /// Where the certificate chain and its key are, in PEM.
 #[derive(Debug, Clone)]
 pub struct TlsConfig {
@@ -154,6 +161,17 @@ impl Config {
         checked(&variable, |vars| vars.database_url().into())
     }
 
+    /// Where the API listens, alone.
+    ///
+    /// # Errors
+    /// When it is malformed.
+    pub fn listening(variable: impl Fn(&str) -> Option<String>) -> Result<Listening, ConfigErrors> {
+        checked(&variable, |vars| Listening {
+            address: vars.bind_addr(),
+            tls: vars.tls(),
+        })
+    }
+
     /// The currency alone.
     ///
     /// # Errors
@@ -169,9 +187,6 @@ impl Config {
     }
 
     fn read(vars: &mut Variables<'_>) -> Self {
-        let bind_addr = vars
-            .parsed("BIND_ADDR", "an address such as 0.0.0.0:8080")
-            .unwrap_or_else(default_bind_addr);
         let issuer = vars.required_url("CLERK_ISSUER");
         Self {
             database_url: vars.database_url().into(),
@@ -240,14 +255,9 @@ impl Config {
             tls: vars.tls(),
             metrics_addr: vars.parsed("METRICS_ADDR", "an address such as 127.0.0.1:9090"),
             log_format: vars.log_format(),
-            bind_addr,
+            bind_addr: vars.bind_addr(),
         }
     }
-}
-
-/// Where `serve` listens when nothing else is said.
-fn default_bind_addr() -> SocketAddr {
-    SocketAddr::from(([0, 0, 0, 0], 8080))
 }
 
 /// Postgres works best with few connections: two for each core, and a few that wait for its disk.

@@ -1,6 +1,7 @@
 //! Reading variables: what a value has to look like, and what is wrong with it when it does not.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 
 use url::Url;
@@ -146,6 +147,11 @@ impl Variables<'_> {
             );
         }
         url
+    }
+
+    pub fn bind_addr(&mut self) -> SocketAddr {
+        self.parsed("BIND_ADDR", "an address such as 0.0.0.0:8080")
+            .unwrap_or_else(|| SocketAddr::from(([0, 0, 0, 0], 8080)))
     }
 
     /// Requests a minute.

@@ -13,20 +13,39 @@ pub const REFUND: &str = "refund";
 pub const DISPUTE: &str = "dispute";
 const MONEY: [&str; 2] = [REFUND, DISPUTE];
 
-/// Gives the buyer the courses of a purchase. Courses that were purged meanwhile are left out; the order of the
-/// ids is the same for everybody, so that two purchases at once do not wait for each other in a circle.
+/// Holds the courses of a purchase until the transaction ends, so that none is deleted meanwhile. Those that were purged
+/// are left out. They come before every total of what somebody bought and holds, for whoever deletes a course locks
+/// it before the totals of its students; the order of the ids is the same for everybody: nobody waits in a circle.
+pub fn hold_courses(conn: &mut PgConnection, course_ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+    courses::table
+        .filter(courses::id.eq_any(course_ids))
+        .order(courses::id)
+        .select(courses::id)
+        .for_share()
+        .load(conn)
+}
+
+/// Holds the courses that a purchase ever gave, as [`hold_courses`] does.
+pub fn hold_courses_of(conn: &mut PgConnection, purchase_id: Uuid) -> QueryResult<()> {
+    let given = access_grants::table
+        .filter(access_grants::purchase_id.eq(purchase_id))
+        .select(access_grants::course_id);
+    courses::table
+        .filter(courses::id.eq_any(given))
+        .order(courses::id)
+        .select(courses::id)
+        .for_share()
+        .load::<Uuid>(conn)
+        .map(drop)
+}
+
+/// Gives the buyer the courses of a purchase, which have to be held.
 pub fn grant_purchase(
     conn: &mut PgConnection,
     user_id: Uuid,
     purchase_id: Uuid,
-    course_ids: &[Uuid],
+    courses: &[Uuid],
 ) -> QueryResult<()> {
-    let courses: Vec<Uuid> = courses::table
-        .filter(courses::id.eq_any(course_ids))
-        .order(courses::id)
-        .select(courses::id)
-        .for_key_share()
-        .load(conn)?;
     let grants: Vec<_> = courses
         .iter()
         .map(|course_id| {

@@ -32,12 +32,14 @@ pub struct AuditFilter {
     pub to: Option<DateTime<Utc>>,
 }
 
-/// Forgets what was noted about a person: why they were given access.
+/// Forgets what was noted about a person: why they were given access, or their money back.
 pub fn forget_person(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<()> {
     diesel::sql_query(
         "UPDATE audit_log SET before = before - 'reason', after = after - 'reason'
          WHERE entity = 'access_grant'
-             AND entity_id IN (SELECT id FROM access_grants WHERE user_id = $1)",
+             AND entity_id IN (SELECT id FROM access_grants WHERE user_id = $1)
+            OR entity = 'refund'
+             AND entity_id IN (SELECT r.id FROM refunds r JOIN purchases p ON p.id = r.purchase_id WHERE p.user_id = $1)",
     )
     .bind::<diesel::sql_types::Uuid, _>(user_id)
     .execute(conn)

@@ -96,8 +96,13 @@ pub fn purge_expired(conn: &mut PgConnection, limit: i64) -> QueryResult<usize> 
     .execute(conn)
 }
 
-/// Forgets what a person was answered: for those who are deleted.
+/// Forgets what a person was answered, and an owner about them: for those who are deleted.
 pub fn forget(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<usize> {
-    diesel::delete(idempotency_keys::table.filter(idempotency_keys::user_id.eq(user_id)))
-        .execute(conn)
+    diesel::sql_query(
+        "DELETE FROM idempotency_keys
+         WHERE user_id = $1 OR route = format('POST /v1/admin/users/%s/grants', $1)
+            OR route IN (SELECT format('POST /v1/admin/purchases/%s/refunds', id) FROM purchases WHERE user_id = $1)",
+    )
+    .bind::<SqlUuid, _>(user_id)
+    .execute(conn)
 }

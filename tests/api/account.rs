@@ -98,7 +98,8 @@ fn all_text(app: &TestApp) -> String {
         text: String,
     }
     let tables = "SELECT format('SELECT to_jsonb(t)::text AS text FROM %I t', tablename) AS text
-        FROM pg_tables WHERE schemaname = 'public'";
+        FROM pg_tables WHERE schemaname = 'public'
+        UNION ALL SELECT 'SELECT convert_from(body, ''UTF8'') AS text FROM idempotency_keys WHERE body IS NOT NULL'";
     let mut db = app.db();
     let queries: Vec<Row> = diesel::sql_query(tables).load(&mut db).unwrap();
     let mut texts = String::new();
@@ -121,17 +122,30 @@ async fn after_a_deletion_nothing_personal_is_left_anywhere() {
     shop.buy(&app, &ana).await;
     let grants = format!("/v1/admin/users/{person}/grants");
     let gift = json!({ "courseId": shop.course, "reason": "A gift to Ana Lovelace" });
-    admin.post(&grants, gift).await.expect(201);
+    let request = admin.request(Method::POST, &grants).json(&gift);
+    let gift = admin.send(request.header("idempotency-key", "gift")).await;
+    gift.expect(201);
+    let purchases = ana.get("/v1/me/purchases").await.expect(200);
+    let bought = purchases["data"][0]["id"].as_str().unwrap();
+    let refunds = format!("/v1/admin/purchases/{bought}/refunds");
+    let wish = json!({ "amountInCents": 100, "reason": "A wish of Ana Lovelace" });
+    admin.refund(&refunds, wish, "wish").await.expect(201);
     // An event that could not be worked on yet.
     app.sql("ALTER TABLE users ADD CONSTRAINT broken CHECK (name <> 'Grace Lovelace') NOT VALID");
     let rename =
         |person: &mut lectern::dev::clerk::Person| person.first_name = Some("Grace".into());
     app.clerk.update_person(&ana.clerk_user_id, rename).unwrap();
     announce(&app, &ana, UserEvent::Updated).await;
-    let purchases = ana.get("/v1/me/purchases").await.expect(200);
     let receipt = purchases["data"][0]["receiptUrl"].as_str().unwrap();
     let image = me["imageUrl"].as_str().unwrap();
-    let personal = ["ana-lovelace@", "Lovelace", image, receipt];
+    let personal = [
+        "ana-lovelace@",
+        "A gift to",
+        "A wish of",
+        "Lovelace",
+        image,
+        receipt,
+    ];
     let before = all_text(&app);
     for fact in personal {
         assert!(before.contains(fact), "{fact} was never held");

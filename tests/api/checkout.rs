@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::RETURN_URL;
 use crate::support::buying::{CHECKOUTS, has_access, look, open, path, sessions_at_stripe};
+use crate::support::refunding::{Sale, refunds_at_stripe};
 use crate::support::shop::{buy, course, order, product, session_of};
 use crate::support::{Shop, TestApp};
 
@@ -164,6 +165,58 @@ async fn the_offer_stands_whatever_becomes_of_the_product_before_the_payment() {
             "imageUrl": "https://images.example.com/web.png",
         })
     );
+    app.finish().await;
+}
+
+/// H: C11, C12
+#[tokio::test]
+async fn an_owner_keeps_what_they_bought_when_courses_come_to_the_product_or_go() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let (admin, early, late) = (app.admin(), app.learner("early"), app.learner("late"));
+    let other = course(&admin, "Another course").await;
+    let checkout = open(&early, shop.order()).await;
+    let session = session_of(&app, &checkout);
+    app.stripe.pay(&session, Outcome::Paid).unwrap();
+    let told = app.hold_events();
+    app.hear(&told).await;
+    let product = format!("/v1/admin/products/{}", shop.product);
+    let exchange = json!({ "courseIds": [other] });
+    admin.patch(&product, exchange).await.expect(200);
+    shop.buy(&app, &late).await;
+    // Whoever tells of the payment again gives nothing new.
+    app.sql(
+        "UPDATE webhook_events SET status = 'received', processed_at = NULL, due_at = now()
+         WHERE provider = 'stripe'",
+    );
+    app.work().await;
+    admin.call("/v1/admin/reconcile").await.expect(200);
+    for (learner, first, second) in [(&early, true, false), (&late, false, true)] {
+        assert_eq!(has_access(learner, &shop.course).await, first);
+        assert_eq!(has_access(learner, &other).await, second);
+    }
+    app.finish().await;
+}
+
+/// H: B17
+#[tokio::test]
+async fn an_amount_of_a_currency_without_cents_is_never_multiplied() {
+    let app = TestApp::start_with(&[("CURRENCY", "jpy")]).await;
+    let shop = Shop::open_at(&app, 4900).await;
+    let learner = app.learner("one");
+    let checkout = shop.buy(&app, &learner).await;
+    assert_eq!(checkout["totalInCents"], 4900);
+    assert_eq!(checkout["currency"], "jpy");
+    let session = app.stripe.object(&session_of(&app, &checkout)).unwrap();
+    assert_eq!(session["amount_total"], 4900);
+    assert_eq!(session["currency"], "jpy");
+    let sale = Sale::behind(&app, &shop, learner, &checkout);
+    let refund = sale.refund(json!({ "amountInCents": 49 })).await;
+    assert_eq!(refund["currency"], "jpy");
+    let made = refunds_at_stripe(&app).await;
+    assert_eq!(made[0]["amount"], 49);
+    sale.holds(49, "partially_refunded", true).await;
+    app.settle().await;
     app.finish().await;
 }
 

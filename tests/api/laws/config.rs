@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output};
 
+use lectern::db;
+
 use crate::support::TestApp;
 use crate::support::app::CLERK_WEBHOOK_SECRET;
 use crate::support::cluster::Database;
@@ -189,6 +191,25 @@ async fn somebody_is_made_an_admin_before_they_ever_came_and_an_ordinary_user_ag
     refused.expect_problem(403, "forbidden");
     assert_eq!(app.count("users"), 1);
     run(&["users", "promote"], &variables, 2);
+    app.finish().await;
+}
+
+// Several threads: the store answers while the test waits for the program.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_health_check_tells_whether_the_instance_on_this_machine_is_ready() {
+    let app = TestApp::start().await;
+    let port = app.url.rsplit_once(':').unwrap().1;
+    let ask = |address: &str, code| run(&["healthcheck"], &[("BIND_ADDR", address)], code);
+    ask(&format!("127.0.0.1:{port}"), 0);
+    ask(&format!("0.0.0.0:{port}"), 0);
+    db::migrate_down(&mut app.db(), 1).unwrap();
+    let (_, err) = ask(&format!("127.0.0.1:{port}"), 1);
+    assert!(err.contains("1 migrations are not applied"), "{err}");
+    db::migrate_up(&mut app.db()).unwrap();
+    ask(&format!("127.0.0.1:{port}"), 0);
+    let (_, err) = ask("127.0.0.1:1", 1);
+    assert!(err.contains("does not answer"), "{err}");
+    ask("localhost", 2);
     app.finish().await;
 }
 

@@ -1,13 +1,8 @@
 //! What is written about the API for people: each snippet is part of a file that is run, each list is the program's.
 
-use std::path::Path;
-
 use lectern::openapi::webhooks::{CLERK_EVENTS, STRIPE_EVENTS};
 
-fn read(path: &str) -> String {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-}
+use super::read;
 
 /// A text's lines without what surrounds them, so that a snippet may be moved to the margin.
 fn lines(text: &str) -> Vec<&str> {

@@ -3,7 +3,9 @@
 mod bounds;
 mod config;
 mod cost;
+mod deployment;
 mod documents;
+mod hazards;
 mod migrations;
 mod problems;
 mod provoked;
@@ -12,9 +14,17 @@ mod serve;
 mod spec;
 mod visibility;
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::support::TestApp;
+
+/// A file of the repository.
+pub fn read(path: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
 
 /// The methods that a path of the document may have.
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];

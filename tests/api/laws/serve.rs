@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use lectern::db;
 use serde_json::{Value, json};
 use tokio::time::interval;
 
@@ -168,5 +169,22 @@ async fn a_whole_instance_receives_and_works_and_logs_ids_and_types_only() {
     assert!(log.contains(told["id"].as_str().unwrap()), "{log}");
     assert!(log.contains("plan.created"), "{log}");
     assert!(!log.contains("hunter2"), "{log}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn ten_instances_that_start_at_once_on_an_empty_database_migrate_it_once() {
+    let app = TestApp::start().await;
+    db::migrate_down(&mut app.db(), usize::MAX).unwrap();
+    let programs: Vec<_> = (0..10).map(|_| Program::start(&app, &["serve"])).collect();
+    let mut migrated = 0;
+    for program in programs {
+        program.metrics().await;
+        program.api(&app).get("/readyz").await.expect(200);
+        let log = program.stop();
+        assert!(log.contains("migrations are up to date"), "{log}");
+        migrated += log.matches("000001_audit_columns").count();
+    }
+    assert_eq!(migrated, 1);
     app.finish().await;
 }

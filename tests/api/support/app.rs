@@ -127,7 +127,15 @@ impl TestApp {
 
     /// A store with some variables set differently.
     pub async fn start_with(variables: &[(&'static str, &str)]) -> Self {
-        let database = Database::create();
+        Self::start_on(Database::create(), variables).await
+    }
+
+    /// A store whose database server is nobody else's, and may crash.
+    pub async fn start_alone() -> Self {
+        Self::start_on(Database::create_alone(), &[]).await
+    }
+
+    async fn start_on(database: Database, variables: &[(&'static str, &str)]) -> Self {
         let api = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", api.local_addr().unwrap());
         let local = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -273,6 +281,11 @@ impl TestApp {
     /// Brings the database back.
     pub fn restore_database(&self) {
         self.database.set_reachable(true);
+    }
+
+    /// Crashes the database's server, in a store that was started with [`Self::start_alone`]. It comes back by itself.
+    pub fn crash_database(&self) {
+        self.database.crash_server();
     }
 
     /// Where the store's database is, for another program that works on it.

@@ -4,15 +4,17 @@ use std::collections::hash_map::DefaultHasher;
 use std::fs;
 use std::hash::{Hash, Hasher};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::process::Command;
+use std::sync::{Arc, OnceLock};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
+use diesel::sql_types::Integer;
 use lectern::db;
 use lectern::dev::postgres::{Cluster, ClusterOptions, ephemeral_data_dir};
 use uuid::Uuid;
 
-/// The server of the run: that of `DATABASE_URL`, or an embedded one that ends with this process.
+/// A server: that of `DATABASE_URL`, or an embedded one that ends with this value or this process.
 struct Server {
     /// Up to and without the database's name.
     base: String,
@@ -22,6 +24,36 @@ struct Server {
 }
 
 impl Server {
+    /// An embedded one. What is not durable is gone when it crashes.
+    fn start(durable: bool) -> Self {
+        let options = ClusterOptions {
+            data_dir: ephemeral_data_dir().unwrap(),
+            durable,
+            ephemeral: true,
+        };
+        let cluster = Cluster::start(&options, &mut |line| eprintln!("{line}")).unwrap();
+        let mut server = Self::at(&cluster.url("postgres"));
+        server._cluster = Some(cluster);
+        server
+    }
+
+    /// The one that this URL leads to.
+    fn at(url: &str) -> Self {
+        let (address, query) = url
+            .split_once('?')
+            .map_or((url, String::new()), |(address, query)| {
+                (address, format!("?{query}"))
+            });
+        let (base, _) = address
+            .rsplit_once('/')
+            .expect("a database URL names a database");
+        Self {
+            base: base.to_owned(),
+            query,
+            _cluster: None,
+        }
+    }
+
     fn url(&self, database: &str) -> String {
         format!("{}/{database}{}", self.base, self.query)
     }
@@ -31,34 +63,14 @@ impl Server {
     }
 }
 
-fn server() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
+/// The server of the run.
+fn server() -> &'static Arc<Server> {
+    static SERVER: OnceLock<Arc<Server>> = OnceLock::new();
     SERVER.get_or_init(|| {
         let given = std::env::var("DATABASE_URL")
             .ok()
             .filter(|url| !url.is_empty());
-        let cluster = given.is_none().then(|| {
-            let options = ClusterOptions {
-                data_dir: ephemeral_data_dir().unwrap(),
-                durable: false,
-                ephemeral: true,
-            };
-            Cluster::start(&options, &mut |line| eprintln!("{line}")).unwrap()
-        });
-        let url = given.unwrap_or_else(|| cluster.as_ref().unwrap().url("postgres"));
-        let (address, query) = url
-            .split_once('?')
-            .map_or((url.as_str(), String::new()), |(address, query)| {
-                (address, format!("?{query}"))
-            });
-        let (base, _) = address
-            .rsplit_once('/')
-            .expect("a database URL names a database");
-        Server {
-            base: base.to_owned(),
-            query,
-            _cluster: cluster,
-        }
+        Arc::new(given.map_or_else(|| Server::start(false), |url| Server::at(&url)))
     })
 }
 
@@ -107,38 +119,52 @@ fn migrations_hash() -> u64 {
 
 /// A database of its own for one test, removed when it is dropped.
 pub struct Database {
+    server: Arc<Server>,
     name: String,
 }
 
 impl Database {
     /// A clone of the template.
     pub fn create() -> Self {
-        let (server, template) = (server(), template());
-        let name = format!("lectern_test_{}", Uuid::new_v4().simple());
-        let create = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY");
-        server.connect("postgres").batch_execute(&create).unwrap();
-        Self { name }
+        Self::make(
+            server(),
+            &format!("TEMPLATE {} STRATEGY FILE_COPY", template()),
+        )
     }
 
     /// An empty one, without the migrations.
     pub fn create_empty() -> Self {
+        Self::make(server(), "")
+    }
+
+    /// One on a durable server of its own, which may crash without harm to anybody else.
+    pub fn create_alone() -> Self {
+        let database = Self::make(&Arc::new(Server::start(true)), "");
+        db::migrate_up(&mut database.connect()).unwrap();
+        database
+    }
+
+    fn make(server: &Arc<Server>, like: &str) -> Self {
         let name = format!("lectern_test_{}", Uuid::new_v4().simple());
-        server()
+        server
             .connect("postgres")
-            .batch_execute(&format!("CREATE DATABASE {name}"))
+            .batch_execute(&format!("CREATE DATABASE {name} {like}"))
             .unwrap();
-        Self { name }
+        Self {
+            server: Arc::clone(server),
+            name,
+        }
     }
 
     /// Where it is.
     pub fn url(&self) -> String {
-        server().url(&self.name)
+        self.server.url(&self.name)
     }
 
     /// Ends every connection and allows no new one, as if the server were down; or takes that back.
     pub fn set_reachable(&self, reachable: bool) {
         let name = &self.name;
-        let mut admin = server().connect("postgres");
+        let mut admin = self.server.connect("postgres");
         admin
             .batch_execute(&format!(
                 "ALTER DATABASE {name} ALLOW_CONNECTIONS {reachable}"
@@ -152,16 +178,34 @@ impl Database {
         }
     }
 
+    /// Crashes the server, which has to be this database's own: one of its processes dies by SIGKILL, all the others are
+    /// ended, what was committed comes back from the log, and it opens again by itself.
+    pub fn crash_server(&self) {
+        #[derive(QueryableByName)]
+        struct Backend {
+            #[diesel(sql_type = Integer)]
+            pid: i32,
+        }
+        let mut conn = self.connect();
+        let backend: Backend = diesel::sql_query("SELECT pg_backend_pid() AS pid")
+            .get_result(&mut conn)
+            .unwrap();
+        let kill = Command::new("kill")
+            .args(["-KILL", &backend.pid.to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    }
+
     /// A connection beside the application's.
     pub fn connect(&self) -> PgConnection {
-        server().connect(&self.name)
+        self.server.connect(&self.name)
     }
 }
 
 impl Drop for Database {
     fn drop(&mut self) {
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        if let Err(error) = server().connect("postgres").batch_execute(&drop) {
+        if let Err(error) = self.server.connect("postgres").batch_execute(&drop) {
             eprintln!("a test's database stays behind: {error}");
         }
     }

@@ -3,27 +3,45 @@
 use lectern::dev::stripe::Outcome;
 use serde_json::{Value, json};
 
-use crate::support::buying::{event, look, open, session_event};
+use crate::support::buying::{event, open, session_event};
+use crate::support::refunding::thin_event;
 use crate::support::shop::session_of;
 use crate::support::{Shop, TestApp};
 
 /// H: A17
 #[tokio::test]
-async fn a_thin_event_is_a_reason_to_read_its_object() {
+async fn a_thin_event_is_a_reason_to_read_its_session() {
     let app = TestApp::start().await;
     let shop = Shop::open(&app).await;
-    let learner = app.learner("one");
-    let checkout = open(&learner, shop.order()).await;
-    let session = session_of(&app, &checkout);
-    app.stripe.pay(&session, Outcome::Paid).unwrap();
-    let thin = json!({
-        "id": "evt_thin", "object": "v2.core.event", "type": "v1.checkout.session.completed", "livemode": false,
-        "related_object": { "id": session, "type": "checkout.session", "url": format!("/v1/checkout/sessions/{session}") },
-    });
-    app.hear([&thin]).await;
-    assert_eq!(app.count("purchases"), 1);
-    assert_eq!(look(&learner, &checkout).await["status"], "fulfilled");
-    app.settle().await;
+    let pay_later = |session: &str, succeeds: bool| {
+        app.stripe.pay(session, Outcome::Delayed).unwrap();
+        app.stripe.settle(session, succeeds)
+    };
+    for (name, kind, status) in [
+        ("one", "checkout.session.completed", "fulfilled"),
+        (
+            "two",
+            "checkout.session.async_payment_succeeded",
+            "fulfilled",
+        ),
+        ("three", "checkout.session.async_payment_failed", "failed"),
+        ("four", "checkout.session.expired", "expired"),
+    ] {
+        let checkout = open(&app.learner(name), shop.order()).await;
+        let session = session_of(&app, &checkout);
+        let undergone = match kind {
+            "checkout.session.completed" => app.stripe.pay(&session, Outcome::Paid),
+            "checkout.session.expired" => app.stripe.expire(&session),
+            delayed => pay_later(&session, delayed.ends_with("succeeded")),
+        };
+        undergone.unwrap();
+        app.hold_events();
+        app.hear([&thin_event(kind, "checkout.session", &session)])
+            .await;
+        let moved =
+            format!("checkouts WHERE stripe_session_id = '{session}' AND status = '{status}'");
+        assert_eq!(app.count(&moved), 1, "{kind}");
+    }
     app.finish().await;
 }
 

@@ -1,0 +1,25 @@
+# The program and nothing beside it. What happens in each step is in .ci/image-steps.
+#
+#     docker build -t lectern .
+FROM rust:1.95-slim-bookworm AS build
+WORKDIR /build
+COPY .ci/image-steps .ci/
+RUN .ci/image-steps packages
+# A layer of its own: as long as no manifest changes, the dependencies are not compiled again.
+COPY Cargo.toml Cargo.lock ./
+COPY bench/Cargo.toml bench/
+RUN .ci/image-steps dependencies
+COPY build.rs ./
+COPY src src
+COPY migrations migrations
+RUN .ci/image-steps program && .ci/image-steps lay-out image
+
+FROM scratch
+COPY --from=build /build/image/ /
+# For sslmode=verify-full&sslrootcert=system, whose OpenSSL looks elsewhere by itself.
+ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
+USER 10001:10001
+EXPOSE 8080
+HEALTHCHECK --interval=5s --timeout=6s --start-period=60s --retries=3 CMD ["/usr/local/bin/lectern", "healthcheck"]
+ENTRYPOINT ["/usr/local/bin/lectern"]
+CMD ["serve"]
