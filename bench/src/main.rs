@@ -1,7 +1,21 @@
 //! Measures a built `lectern` against a Postgres of its own. Figures, and how they came about, are in README.md.
 
+mod clerk;
+mod cost;
+mod fixed;
+mod growth;
+mod load;
+mod pgbench;
+mod postgres;
+mod process;
+mod rig;
+mod run;
+mod steady;
 mod store;
+mod table;
 mod webhooks;
+mod workload;
+mod wrk;
 
 use std::path::PathBuf;
 
@@ -20,14 +34,38 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Ask a large store as fast as it answers, beside pgbench and fixed answers
+    Run(run::Options),
+    /// Offer a large store half of what it can do, and twice as much
+    Load(load::Options),
+    /// Look at what the program costs: time to start, memory, size
+    Cost(cost::Options),
+    /// Ask a small store and a large one by turns
+    Growth(growth::Options),
     /// Deliver webhook events at a steady rate: how long receipts take, and how long the inbox needs afterwards
     Webhooks(webhooks::Options),
+    /// Serve fixed answers, configured as `lectern serve` is
+    Fixed,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
+    // What was started ends with this, also when it is told to stop in the middle.
+    tokio::select! {
+        done = run(cli) => done,
+        signal = lectern::server::wait_for_signal() => Ok(signal?),
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    let lectern = || store::program(cli.lectern);
     match cli.command {
-        Command::Webhooks(options) => webhooks::run(cli.lectern, &options).await,
+        Command::Run(options) => run::run(&lectern()?, &options).await,
+        Command::Load(options) => load::run(&lectern()?, &options).await,
+        Command::Cost(options) => cost::run(&lectern()?, &options).await,
+        Command::Growth(options) => growth::run(&lectern()?, &options).await,
+        Command::Webhooks(options) => webhooks::run(&lectern()?, &options).await,
+        Command::Fixed => fixed::serve().await,
     }
 }

@@ -1,73 +1,100 @@
-//! A `lectern serve` of its own, with a Postgres that writes as durably as in production.
+//! A running program: `lectern serve`, or something else that takes the same configuration.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use lectern::dev::postgres::{Cluster, ClusterOptions, ephemeral_data_dir};
 use tokio::time::sleep;
 
 pub const STRIPE_WEBHOOK_SECRET: &str = "whsec_bench";
 /// "bench" in base64.
 pub const CLERK_WEBHOOK_SECRET: &str = "whsec_YmVuY2g=";
-const DATABASE: &str = "bench";
+/// The frontend that people's tokens are for.
+pub const FRONTEND: &str = "http://localhost:3000";
+/// So many requests a minute never come.
+const NO_LIMIT: &str = "10000000";
 /// How long it may take to start.
 const START: Duration = Duration::from_secs(60);
+const TICK: Duration = Duration::from_millis(5);
 
-/// The running program and what it stands on; both end with this.
+/// The program to measure: the one that is named, or else the one beside this program.
+///
+/// # Errors
+/// When it is not there.
+pub fn program(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    let program = match named {
+        Some(program) => program,
+        None => std::env::current_exe()?.with_file_name("lectern"),
+    };
+    ensure!(
+        program.exists(),
+        "{} is not there; build it with: cargo build --release",
+        program.display()
+    );
+    Ok(program)
+}
+
+/// What a store is started with, beside what all of them have.
+pub struct Setup<'a> {
+    pub database_url: &'a str,
+    pub clerk_issuer: &'a str,
+    /// Where the log goes; nowhere otherwise.
+    pub log: Option<&'a Path>,
+    pub variables: &'a [(&'a str, &'a str)],
+}
+
+/// The running program, which ends with this.
 pub struct Store {
     pub url: String,
     metrics: String,
     http: reqwest::Client,
     child: Child,
-    _cluster: Cluster,
 }
 
 impl Store {
-    /// Starts Postgres and the program, and waits until it is ready.
+    /// Starts the program with a production configuration, and waits until it answers.
     ///
     /// # Errors
-    /// When one of them does not start.
-    pub async fn start(lectern: Option<PathBuf>) -> anyhow::Result<Self> {
-        let program = match lectern {
-            Some(program) => program,
-            None => std::env::current_exe()?.with_file_name("lectern"),
-        };
-        ensure!(
-            program.exists(),
-            "{} is not there; build it with: cargo build --release",
-            program.display()
-        );
-        let options = ClusterOptions {
-            data_dir: ephemeral_data_dir()?,
-            durable: true,
-            ephemeral: true,
-        };
-        let cluster = Cluster::start(&options, &mut |line| eprintln!("{line}"))?;
-        cluster.create_database_if_missing(DATABASE)?;
+    /// When it does not.
+    pub async fn start(
+        program: &Path,
+        arguments: &[&str],
+        setup: &Setup<'_>,
+    ) -> anyhow::Result<Self> {
         let (address, metrics) = (free_address()?, free_address()?);
         let url = format!("http://{address}");
-        let child = Command::new(&program)
-            .arg("serve")
+        let log = match setup.log {
+            Some(path) => std::fs::File::create(path)?.into(),
+            None => Stdio::null(),
+        };
+        let child = Command::new(program)
+            .args(arguments)
             .env_clear()
             .envs([
-                ("DATABASE_URL", cluster.url(DATABASE).as_str()),
+                ("DATABASE_URL", setup.database_url),
                 ("BIND_ADDR", &address),
                 ("METRICS_ADDR", &metrics),
                 ("PUBLIC_URL", &url),
-                ("CLERK_ISSUER", "http://127.0.0.1:1"),
-                ("CLERK_AUTHORIZED_PARTIES", "http://localhost"),
+                ("CLERK_ISSUER", setup.clerk_issuer),
+                ("CLERK_AUTHORIZED_PARTIES", FRONTEND),
                 ("CLERK_WEBHOOK_SECRETS", CLERK_WEBHOOK_SECRET),
                 ("STRIPE_SECRET_KEY", "sk_test_bench"),
                 ("STRIPE_API_URL", "http://127.0.0.1:1"),
                 ("STRIPE_WEBHOOK_SECRETS", STRIPE_WEBHOOK_SECRET),
-                ("CORS_ORIGINS", "http://localhost"),
-                ("RETURN_ORIGINS", "http://localhost"),
+                ("CORS_ORIGINS", FRONTEND),
+                ("RETURN_ORIGINS", FRONTEND),
+                ("RATE_LIMIT_ANONYMOUS", NO_LIMIT),
+                ("RATE_LIMIT_USER", NO_LIMIT),
+                ("RATE_LIMIT_CHECKOUT", NO_LIMIT),
+                ("LOG_FORMAT", "json"),
+                ("RUST_LOG", "info"),
             ])
+            .envs(setup.variables.iter().copied())
+            .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .with_context(|| format!("{} cannot be started", program.display()))?;
         let store = Self {
@@ -75,20 +102,24 @@ impl Store {
             metrics: format!("http://{metrics}/metrics"),
             http: reqwest::Client::builder().no_proxy().build()?,
             child,
-            _cluster: cluster,
         };
         let begun = Instant::now();
-        while store.metrics().await.is_err() {
+        while !store.is_ready().await {
             if begun.elapsed() > START {
                 bail!("{} does not become ready", program.display());
             }
-            sleep(Duration::from_millis(50)).await;
+            sleep(TICK).await;
         }
         Ok(store)
     }
 
-    async fn metrics(&self) -> anyhow::Result<String> {
-        Ok(self.http.get(&self.metrics).send().await?.text().await?)
+    async fn is_ready(&self) -> bool {
+        let answer = self.http.get(format!("{}/readyz", self.url)).send().await;
+        answer.is_ok_and(|answer| answer.status().is_success())
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The sum of all series of a metric whose labels hold this text.
@@ -96,7 +127,7 @@ impl Store {
     /// # Errors
     /// When the program does not answer.
     pub async fn metric(&self, name: &str, labels: &str) -> anyhow::Result<f64> {
-        let text = self.metrics().await?;
+        let text = self.http.get(&self.metrics).send().await?.text().await?;
         let series = text.lines().filter(|line| {
             let rest = line.strip_prefix(name);
             rest.is_some_and(|rest| rest.starts_with(['{', ' '])) && line.contains(labels)

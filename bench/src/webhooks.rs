@@ -1,7 +1,7 @@
 //! Deliveries at a steady rate. Each is timed from the moment when it was due, not from when it could be sent: a store
 //! that stands still for a second makes two hundred of them late, not one.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
@@ -13,7 +13,9 @@ use sha2::Sha256;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, sleep_until};
 
-use crate::store::{CLERK_WEBHOOK_SECRET, STRIPE_WEBHOOK_SECRET, Store};
+use crate::postgres::Postgres;
+use crate::store::{CLERK_WEBHOOK_SECRET, STRIPE_WEBHOOK_SECRET, Setup, Store};
+use crate::workload::Request;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -33,8 +35,15 @@ const DRAIN: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// When the store does not start, refuses a delivery, loses one or is too slow.
-pub async fn run(lectern: Option<PathBuf>, options: &Options) -> anyhow::Result<()> {
-    let store = Store::start(lectern).await?;
+pub async fn run(lectern: &Path, options: &Options) -> anyhow::Result<()> {
+    let postgres = Postgres::empty()?;
+    let setup = Setup {
+        database_url: &postgres.database("bench")?,
+        clerk_issuer: "http://127.0.0.1:1",
+        log: None,
+        variables: &[],
+    };
+    let store = Store::start(lectern, &["serve"], &setup).await?;
     let count = options.rate * options.seconds;
     let pause = Duration::from_secs(1) / options.rate;
     let http = reqwest::Client::builder().no_proxy().build()?;
@@ -46,7 +55,16 @@ pub async fn run(lectern: Option<PathBuf>, options: &Options) -> anyhow::Result<
     for number in 0..count {
         let due = begun + pause * number;
         sleep_until(due).await;
-        let request = delivery(&http, &store.url, number)?;
+        let Request {
+            path,
+            headers,
+            body,
+            ..
+        } = delivery(number)?;
+        let request = http.post(format!("{}{path}", store.url)).body(body);
+        let request = headers.into_iter().fold(request, |request, (name, value)| {
+            request.header(name, value)
+        });
         deliveries.spawn(async move {
             let status = request.send().await?.status();
             ensure!(status == 200, "a delivery was answered with {status}");
@@ -96,32 +114,26 @@ pub async fn run(lectern: Option<PathBuf>, options: &Options) -> anyhow::Result<
 }
 
 /// By turns: somebody's data at Clerk, a session at Stripe that is none of ours, a type that is not used.
-fn delivery(
-    http: &reqwest::Client,
-    url: &str,
-    number: u32,
-) -> anyhow::Result<reqwest::RequestBuilder> {
-    let request = match number % 3 {
-        0 => clerk(http, url, number)?,
+///
+/// # Errors
+/// When it cannot be signed.
+pub fn delivery(number: u32) -> anyhow::Result<Request> {
+    match number % 3 {
+        0 => clerk(number),
         1 => {
             let session = include_str!("../../tests/fixtures/stripe/checkout.session.json");
             let session = serde_json::from_str(session)?;
-            stripe(http, url, number, "checkout.session.completed", &session)
+            Ok(stripe(number, "checkout.session.completed", &session))
         }
         _ => {
             let charge = include_str!("../../tests/fixtures/stripe/charge.json");
             let charge = serde_json::from_str(charge)?;
-            stripe(http, url, number, "charge.succeeded", &charge)
+            Ok(stripe(number, "charge.succeeded", &charge))
         }
-    };
-    Ok(request.header("content-type", "application/json"))
+    }
 }
 
-fn clerk(
-    http: &reqwest::Client,
-    url: &str,
-    number: u32,
-) -> anyhow::Result<reqwest::RequestBuilder> {
+fn clerk(number: u32) -> anyhow::Result<Request> {
     let recorded = include_str!("../../tests/fixtures/clerk/user.created.json");
     let mut event: Value = serde_json::from_str(recorded)?;
     if let Some(user) = event.get_mut("data").and_then(Value::as_object_mut) {
@@ -135,29 +147,32 @@ fn clerk(
     );
     let secret: StandardSecret = CLERK_WEBHOOK_SECRET.parse()?;
     let signature = secret.sign(&id, now, body.as_bytes());
-    Ok(http
-        .post(format!("{url}/v1/webhooks/clerk"))
-        .header("svix-id", id)
-        .header("svix-timestamp", now)
-        .header("svix-signature", signature)
-        .body(body))
+    let headers = [
+        ("svix-id", id),
+        ("svix-timestamp", now.to_string()),
+        ("svix-signature", signature),
+    ];
+    Ok(post("/v1/webhooks/clerk", headers, body))
 }
 
-fn stripe(
-    http: &reqwest::Client,
-    url: &str,
-    number: u32,
-    kind: &str,
-    object: &Value,
-) -> reqwest::RequestBuilder {
+fn stripe(number: u32, kind: &str, object: &Value) -> Request {
     let event = json!({
         "id": format!("evt_{number}"), "object": "event", "type": kind, "livemode": false,
         "api_version": "2026-09-30.endive", "data": { "object": object },
     });
     let (now, body) = (Utc::now().timestamp(), event.to_string());
-    http.post(format!("{url}/v1/webhooks/stripe"))
-        .header("stripe-signature", sign(now, &body))
-        .body(body)
+    let headers = [("stripe-signature", sign(now, &body))];
+    post("/v1/webhooks/stripe", headers, body)
+}
+
+fn post<const N: usize>(path: &str, headers: [(&'static str, String); N], body: String) -> Request {
+    let json = ("content-type", "application/json".to_owned());
+    Request {
+        method: "POST",
+        path: path.to_owned(),
+        headers: headers.into_iter().chain([json]).collect(),
+        body,
+    }
 }
 
 /// As Stripe's documentation says.

@@ -157,8 +157,8 @@ impl Variables<'_> {
 
     /// Requests a minute.
     pub fn rate_limit(&mut self, name: &'static str, default: u32) -> NonZeroU32 {
-        let what = "a number of requests a minute, from 1 to 1000000";
-        self.parsed_if(name, what, |quota: &NonZeroU32| quota.get() <= 1_000_000)
+        let what = "a number of requests a minute, from 1 to 10000000";
+        self.parsed_if(name, what, |quota: &NonZeroU32| quota.get() <= 10_000_000)
             .or(NonZeroU32::new(default))
             .unwrap_or(NonZeroU32::MIN)
     }
