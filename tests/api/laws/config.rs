@@ -66,7 +66,7 @@ fn serve_without_configuration_names_every_missing_variable_and_ends_with_2() {
 }
 
 /// Every variable with a value that cannot be right; secrets carry a word to look for.
-const MALFORMED: [(&str, &str); 25] = [
+const MALFORMED: [(&str, &str); 26] = [
     ("BIND_ADDR", "localhost"),
     ("CLERK_ISSUER", "clerk.example.com"),
     ("CLERK_JWKS_URL", "file:///etc/passwd"),
@@ -82,9 +82,10 @@ const MALFORMED: [(&str, &str); 25] = [
     ("PUBLIC_URL", "/api"),
     ("RATE_LIMIT_ANONYMOUS", "0"),
     ("RATE_LIMIT_CHECKOUT", "ten"),
-    ("RATE_LIMIT_USER", "1000001"),
+    ("RATE_LIMIT_USER", "10000001"),
     ("REDIS_URL", "http://hunter2@redis"),
     ("RETURN_ORIGINS", "shop.example.com"),
+    ("RUST_LOG", "lectern=loud"),
     ("SHUTDOWN_DELAY", "soon"),
     ("STRIPE_API_URL", "stripe"),
     ("STRIPE_SECRET_KEY", "pk_live_hunter2"),
