@@ -6,7 +6,7 @@ mod manager;
 mod migrations;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
@@ -47,6 +47,7 @@ pub struct Db {
     statements: Arc<AtomicU64>,
     size: u32,
     awaited: Arc<AtomicU32>,
+    is_up: Arc<AtomicBool>,
     waits: Histogram,
 }
 
@@ -68,6 +69,7 @@ impl Db {
             statements,
             size,
             awaited: Arc::default(),
+            is_up: Arc::default(),
             waits: metrics::seconds(),
         }
     }
@@ -82,6 +84,11 @@ impl Db {
         let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX);
         let in_use = self.size.saturating_sub(free);
         (in_use.into(), self.awaited.load(Ordering::Relaxed).into())
+    }
+
+    /// Whether the database was there for the last who had a connection to it. Who waits for one knows nothing.
+    pub fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Relaxed)
     }
 
     /// How long requests waited for a connection, in seconds.
@@ -106,7 +113,7 @@ impl Db {
         let permit = permit
             .map_err(|_| database_unavailable(&"every connection is in use"))?
             .map_err(Problem::internal)?;
-        let pool = self.pool.clone();
+        let (pool, is_up) = (self.pool.clone(), Arc::clone(&self.is_up));
         let (span, context) = (tracing::Span::current(), RequestContext::current());
         let work = move || {
             let _outer = span.entered();
@@ -120,6 +127,8 @@ impl Db {
                     _ => problem,
                 })
             });
+            let is_down = |problem: &Problem| problem.code() == Code::DatabaseUnavailable;
+            is_up.store(!result.as_ref().is_err_and(is_down), Ordering::Relaxed);
             drop(permit);
             result
         };
