@@ -2,13 +2,16 @@
 """Starts a store, mistreats it in one way after the other, and looks how somebody who behaves fares meanwhile.
 
 For each attack it prints the memory of the program before, at its highest and afterwards, and how long the good client
-waited. It fails when that one is not answered, waits for more than two seconds at the 99th percentile, or when memory grows
-by more than an attack may cost. It needs Python 3 and `cargo build`.
+waited: for the catalogue, and for a delivery to be taken that is signed as Stripe would. It fails when that one is not
+answered, waits for more than two seconds at the 99th percentile, when memory grows by more than an attack may cost, or when
+an attack was smaller than it says. It needs Python 3 and `cargo build`.
 """
 
 import asyncio
 import base64
 import contextlib
+import hashlib
+import hmac
 import http.client
 import json
 import os
@@ -27,6 +30,14 @@ SECONDS = float(os.environ.get("ABUSE_SECONDS", "8"))
 # What one attack may cost: far less than what was sent.
 MEBIBYTES = 400
 WAIT_P99 = 2.0
+# What a store is given unless its operator says otherwise: it has to raise that by itself.
+USUAL_OPEN_FILES = 1024
+# What the development store's own Stripe signs with.
+WEBHOOK_SECRET = b"whsec_local"
+# The good client's address, which is not that of the attackers.
+GOOD_ADDRESS = "127.0.0.2"
+# Beside an attack's connections: those of the good client and of Postgres, and the program's own files.
+OTHER_FILES = 200
 
 
 def free_port():
@@ -43,10 +54,13 @@ class Store:
         self.log = open(os.path.join(folder, "log"), "w+", encoding="utf-8")
         limits = {f"RATE_LIMIT_{of}": "1000000" for of in ("ANONYMOUS", "USER", "CHECKOUT")}
         environment = {**os.environ, **limits, "LOG_FORMAT": "json"}
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.process = subprocess.Popen(
             [PROGRAM, "dev", "--port", str(self.port)], cwd=folder, env=environment,
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (min(USUAL_OPEN_FILES, hard), hard)),
         )
+        self.connections = 0
 
     def memory(self):
         """Resident, in MiB."""
@@ -55,7 +69,9 @@ class Store:
         return int(line.split()[1]) / 1024
 
     async def connect(self):
-        return await asyncio.open_connection("127.0.0.1", self.port)
+        connection = await asyncio.open_connection("127.0.0.1", self.port)
+        self.connections += 1
+        return connection
 
     async def ask(self, path, token=None):
         """The status of an answer on a connection of its own, and how long it took."""
@@ -178,19 +194,33 @@ async def again(work):
         await asyncio.sleep(0)
 
 
-ATTACKS = [
-    idle_connections, half_open_connections, slow_heads, slow_bodies, held_bodies, huge_bodies, many_headers, slow_readers,
-    unknown_keys,
-]
+# Each with how many connections it has to have made.
+ATTACKS = {
+    idle_connections: 10_000, half_open_connections: 1_000, slow_heads: 1_000, slow_bodies: 500, held_bodies: 2_000,
+    huge_bodies: 100, many_headers: 50, slow_readers: 50, unknown_keys: 50,
+}
+
+
+def delivery():
+    """An event that the store has no use for, with the development store's own signature."""
+    event = {"id": f"evt_{secrets.token_hex(12)}", "object": "event", "type": "plan.created", "data": {"object": {}}}
+    body, now = json.dumps(event), int(time.time())
+    signature = hmac.new(WEBHOOK_SECRET, f"{now}.{body}".encode(), hashlib.sha256).hexdigest()
+    return body, {"Stripe-Signature": f"t={now},v1={signature}"}
 
 
 def behave(port, seconds):
-    """Asks for the catalogue, twenty times a second, each time on a connection of its own; prints how long it waited."""
+    """Asks for the catalogue and delivers an event by turns, twenty times a second, each time on a connection of its own;
+    prints how long it waited."""
     waits, begun = [], time.monotonic()
     while time.monotonic() < begun + seconds:
         asked = time.monotonic()
-        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
-            connection.request("GET", "/v1/products")
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10, source_address=(GOOD_ADDRESS, 0))
+        with contextlib.closing(connection):
+            if len(waits) % 2:
+                connection.request("POST", "/v1/webhooks/stripe", *delivery())
+            else:
+                connection.request("GET", "/v1/products")
             status = connection.getresponse().status
         assert status == 200, f"the good client was answered {status}"
         waits.append(time.monotonic() - asked)
@@ -199,7 +229,7 @@ def behave(port, seconds):
 
 
 async def suffer(store, attack):
-    before, peak = store.memory(), 0
+    before, peak, store.connections = store.memory(), 0, 0
     attackers = asyncio.ensure_future(attack(store))
     # In a process of its own: it waits for the store, never for the attackers.
     good = await asyncio.create_subprocess_exec(
@@ -220,8 +250,11 @@ async def suffer(store, attack):
     p50, p99 = waits[len(waits) // 2], waits[len(waits) * 99 // 100]
     print(
         f"| {name} | {before:.0f} | {peak:.0f} | {store.memory():.0f} "
-        f"| {len(waits)} | {p50 * 1000:.0f} | {p99 * 1000:.0f} | {waits[-1] * 1000:.0f} |", flush=True,
+        f"| {store.connections} | {len(waits)} | {p50 * 1000:.0f} | {p99 * 1000:.0f} | {waits[-1] * 1000:.0f} |", flush=True,
     )
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if store.connections < min(ATTACKS[attack], hard - OTHER_FILES):
+        return f"{name}: only {store.connections} connections were made"
     if peak - before > MEBIBYTES:
         return f"{name}: {peak - before:.0f} MiB"
     if p99 > WAIT_P99:
@@ -239,8 +272,8 @@ async def main():
         store = Store(folder)
         try:
             await store.ready()
-            print("| attack | MiB before | highest | after | good requests | p50 ms | p99 ms | max ms |")
-            print("|---|---|---|---|---|---|---|---|")
+            print("| attack | MiB before | highest | after | connections | good requests | p50 ms | p99 ms | max ms |")
+            print("|---|---|---|---|---|---|---|---|---|")
             chosen = [attack for attack in ATTACKS if not sys.argv[1:] or attack.__name__ in sys.argv[1:]]
             faults = [fault for attack in chosen if (fault := await suffer(store, attack))]
         finally:
