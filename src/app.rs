@@ -21,6 +21,7 @@ use crate::auth::keys::KeyTimings;
 use crate::auth::token::{Verifier, VerifierConfig};
 use crate::config::Config;
 use crate::db::Db;
+use crate::freshness::{self, Freshness};
 use crate::http::idempotency::IDEMPOTENCY_REPLAYED;
 use crate::http::json::WEBHOOK_ROOM;
 use crate::http::rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, RateLimiter};
@@ -50,6 +51,8 @@ pub struct Inner {
     pub metrics: Metrics,
     /// Whether the commits of other instances are heard.
     pub hearing: Hearing,
+    /// What they, and those of this one, have changed.
+    pub freshness: Freshness,
     /// Rung when an event was committed, so that the worker need not wait for its next look.
     pub inbox_waiting: Notify,
     /// Rung when a job was committed.
@@ -104,7 +107,13 @@ impl AppState {
             require_azp: false,
             key_timings: KeyTimings::default(),
         };
-        let db = Db::new(&config.database_url, config.database_pool_size);
+        let hearing = Hearing::default();
+        let freshness = Freshness::new(hearing.clone());
+        let db = Db::new(
+            &config.database_url,
+            config.database_pool_size,
+            freshness.clone(),
+        );
         let metrics = Metrics::new(config.database_pool_size, db.waits());
         Ok(Self(Arc::new(Inner {
             db,
@@ -112,7 +121,8 @@ impl AppState {
             clerk: Clerk::new(&config.clerk, http.clone(), metrics.provider_calls.clone()),
             stripe: Stripe::new(&config.stripe, http, metrics.provider_calls.clone()),
             metrics,
-            hearing: Hearing::default(),
+            hearing,
+            freshness,
             rate_limiter: RateLimiter::new(&config),
             inbox_waiting: Notify::new(),
             outbox_waiting: Notify::new(),
@@ -135,13 +145,19 @@ impl AppState {
             Notice::Heard {
                 channel: OUTBOX, ..
             } => state.outbox_waiting.notify_one(),
-            Notice::Heard { .. } => state.checkout_changed.notify_waiters(),
-            // What came in between was missed.
-            Notice::Began => state.ring(),
-            Notice::Lost => {}
+            Notice::Heard {
+                channel: CHECKOUT, ..
+            } => state.checkout_changed.notify_waiters(),
+            Notice::Heard { .. } | Notice::Lost => state.freshness.hear(notice),
+            Notice::Began => {
+                state.freshness.hear(notice);
+                // What came in between was missed.
+                state.ring();
+            }
         };
         let url = self.config.database_url.clone();
-        Listener::start(url, self.hearing.clone(), &[INBOX, OUTBOX, CHECKOUT], hear)
+        let channels = &[INBOX, OUTBOX, CHECKOUT, freshness::CHANGED];
+        Listener::start(url, self.hearing.clone(), channels, hear)
     }
 
     /// Calls everybody who waits for a commit of this instance. The listener does so by itself, for what has really

@@ -15,6 +15,7 @@ pub mod demo;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod domain;
+pub mod freshness;
 pub mod handlers;
 pub mod healthcheck;
 pub mod http;

@@ -28,6 +28,7 @@ mod database_crash;
 mod dispute;
 mod duplicate_payment;
 mod early_refund;
+mod freshness;
 mod fulfilment;
 mod http;
 mod large_store;
