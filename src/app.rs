@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::auth::keys::KeyTimings;
 use crate::auth::token::{Verifier, VerifierConfig};
+use crate::cache::Cache;
 use crate::config::Config;
 use crate::db::Db;
 use crate::freshness::{self, Freshness};
@@ -43,6 +44,8 @@ pub struct AppState(Arc<Inner>);
 pub struct Inner {
     pub config: Config,
     pub db: Db,
+    /// What was read from it and still holds.
+    pub cache: Cache,
     pub verifier: Verifier,
     pub stripe: Stripe,
     pub rate_limiter: RateLimiter,
@@ -116,6 +119,7 @@ impl AppState {
         );
         let metrics = Metrics::new(config.database_pool_size, db.waits());
         Ok(Self(Arc::new(Inner {
+            cache: Cache::new(config.cache_bytes, db.clone(), &freshness, &metrics),
             db,
             verifier: Verifier::new(verifier, http.clone()),
             clerk: Clerk::new(&config.clerk, http.clone(), metrics.provider_calls.clone()),
