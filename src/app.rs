@@ -35,6 +35,7 @@ use crate::problem::{Code, Problem};
 use crate::providers::clerk::Clerk;
 use crate::providers::stripe::Stripe;
 use crate::router;
+use crate::ticking::Ticking;
 
 /// What every handler can reach. Cheap to clone.
 #[derive(Clone)]
@@ -46,6 +47,8 @@ pub struct Inner {
     pub db: Db,
     /// What was read from it and still holds.
     pub cache: Cache,
+    /// Where lessons are ticked off.
+    pub ticking: Ticking,
     pub verifier: Verifier,
     pub stripe: Stripe,
     pub rate_limiter: RateLimiter,
@@ -120,6 +123,7 @@ impl AppState {
         let metrics = Metrics::new(config.database_pool_size, db.waits());
         Ok(Self(Arc::new(Inner {
             cache: Cache::new(config.cache_bytes, db.clone(), &freshness, &metrics),
+            ticking: Ticking::new(db.clone(), freshness.clone()),
             db,
             verifier: Verifier::new(verifier, http.clone()),
             clerk: Clerk::new(&config.clerk, http.clone(), metrics.provider_calls.clone()),

@@ -32,5 +32,6 @@ pub mod schema;
 pub mod server;
 pub mod signals;
 pub mod telemetry;
+pub mod ticking;
 pub mod tls;
 pub mod webhooks;

@@ -2,38 +2,40 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Bool, Nullable, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::prepared::Prepared;
 use crate::schema::user_lesson_complete;
 
-/// Whether a lesson was ticked off or unticked: only by those who may open its course.
-#[derive(Debug, Clone, Copy, QueryableByName)]
-struct Ticking {
-    #[diesel(sql_type = Bool)]
-    may_complete: bool,
+/// A lesson that a learner ticks off, or unticks.
+#[derive(Debug, Clone, Copy)]
+pub struct Tick {
+    pub user_id: Uuid,
+    pub lesson_id: Uuid,
+    pub completed: bool,
 }
 
-/// Ticks a lesson off, or unticks it, in one statement; again changes nothing. Returns whether the person may; a
-/// lesson that counts for nobody is not found.
-pub fn set(
-    conn: &mut PgConnection,
-    user_id: Uuid,
-    lesson_id: Uuid,
-    completed: bool,
-) -> QueryResult<bool> {
-    let statement = if completed {
-        include_str!("complete_lesson.sql")
-    } else {
-        include_str!("uncomplete_lesson.sql")
-    };
-    let statement = diesel::sql_query(statement)
-        .bind::<SqlUuid, _>(user_id)
-        .bind::<SqlUuid, _>(lesson_id);
-    Prepared(statement)
-        .get_result::<Ticking>(conn)
-        .map(|ticking| ticking.may_complete)
+/// Whether a learner may open the lesson's course; `None` for a lesson that counts for nobody.
+#[derive(Debug, Clone, Copy, QueryableByName)]
+struct Judged {
+    #[diesel(sql_type = Nullable<Bool>)]
+    may_complete: Option<bool>,
+}
+
+/// Ticks lessons off and unticks them, as far as each learner may, in one statement; again changes nothing. No learner
+/// and lesson may come twice. Returns for each in its order whether the learner may; `None` when the lesson counts for
+/// nobody.
+pub fn set(conn: &mut PgConnection, ticks: &[Tick]) -> QueryResult<Vec<Option<bool>>> {
+    let learners: Vec<_> = ticks.iter().map(|tick| tick.user_id).collect();
+    let lessons: Vec<_> = ticks.iter().map(|tick| tick.lesson_id).collect();
+    let completed: Vec<_> = ticks.iter().map(|tick| tick.completed).collect();
+    let statement = diesel::sql_query(include_str!("set_ticks.sql"))
+        .bind::<Array<SqlUuid>, _>(learners)
+        .bind::<Array<SqlUuid>, _>(lessons)
+        .bind::<Array<Bool>, _>(completed);
+    let judged: Vec<Judged> = Prepared(statement).load(conn)?;
+    Ok(judged.iter().map(|judged| judged.may_complete).collect())
 }
 
 /// The lessons that a person ticked off and when, newest first.
