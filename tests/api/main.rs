@@ -16,6 +16,7 @@ mod account;
 mod any_order;
 mod audit_log;
 mod bad_input;
+mod cache;
 mod checkout;
 mod checkout_outage;
 mod checkout_status;
