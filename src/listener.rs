@@ -4,8 +4,8 @@
 //! milliseconds: one system call, no statement. What is missed while the connection is away costs only time, because
 //! everything that listens also looks by itself; whoever cannot wait asks [`Hearing::is_current`].
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
@@ -27,7 +27,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// What the listener tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice<'a> {
-    /// From now on every message is heard. What came before was not: look at everything once.
+    /// From now on every message is heard. What came before was not: look at everything once. Only when this was
+    /// told is hearing current.
     Began,
     /// A transaction that sent this was committed.
     Heard { channel: &'a str, payload: &'a str },
@@ -35,20 +36,35 @@ pub enum Notice<'a> {
     Lost,
 }
 
-/// Whether messages arrive. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Hearing(Arc<Mutex<Option<Instant>>>);
+/// Whether messages arrive. Cheap to clone, and cheap to ask.
+#[derive(Debug, Clone)]
+pub struct Hearing {
+    began: Instant,
+    /// Until when everything was heard, in nanoseconds since `began`; 0 while nothing is.
+    confirmed: Arc<AtomicU64>,
+}
+
+impl Default for Hearing {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            confirmed: Arc::default(),
+        }
+    }
+}
 
 impl Hearing {
     /// Whether everything has been heard that was committed until a few seconds ago. False without a listener, and
     /// soon after its connection has gone, silently or not.
     pub fn is_current(&self) -> bool {
-        let confirmed = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        confirmed.is_some_and(|at| at.elapsed() < STALE)
+        let confirmed = self.confirmed.load(Ordering::Acquire);
+        confirmed != 0 && self.began.elapsed() < Duration::from_nanos(confirmed) + STALE
     }
 
     fn set(&self, confirmed: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = confirmed;
+        let since = confirmed.map(|at| at.saturating_duration_since(self.began).as_nanos());
+        let nanos = since.map_or(0, |nanos| u64::try_from(nanos).unwrap_or(u64::MAX).max(1));
+        self.confirmed.store(nanos, Ordering::Release);
     }
 }
 
@@ -129,7 +145,6 @@ impl Ear {
         conn.batch_execute(&listen)
             .inspect_err(|error| tracing::warn!(%error, "the listener cannot listen"))
             .ok()?;
-        self.hearing.set(Some(Instant::now()));
         Some(conn)
     }
 

@@ -24,6 +24,8 @@ pub struct Config {
     pub database_url: SecretString,
     /// Connections to the database, and so requests that use it at once.
     pub database_pool_size: u32,
+    /// What may be kept of what was read, in bytes; 0 keeps nothing.
+    pub cache_bytes: u64,
     pub bind_addr: SocketAddr,
     /// How the world reaches the API; without a trailing slash.
     pub public_url: String,
@@ -209,6 +211,12 @@ impl Config {
                     (1..=1000).contains(size)
                 })
                 .unwrap_or_else(default_pool_size),
+            cache_bytes: vars
+                .parsed_if("CACHE_MIB", "a number from 0 to 65536", |size: &u64| {
+                    *size <= 65_536
+                })
+                .unwrap_or(64)
+                << 20,
             public_url: vars.required_url("PUBLIC_URL"),
             clerk: ClerkConfig {
                 jwks_url: vars

@@ -24,6 +24,7 @@ pub use self::migrations::{
     MIGRATIONS, MigrationError, migrate_down, migrate_up, pending_migrations,
 };
 use crate::context::RequestContext;
+use crate::freshness::Freshness;
 use crate::http::answer::Answer;
 use crate::metrics;
 use crate::problem::{Code, Problem, database_unavailable};
@@ -48,11 +49,13 @@ pub struct Db {
     size: u32,
     awaited: Arc<AtomicU32>,
     waits: Histogram,
+    freshness: Freshness,
 }
 
 impl Db {
-    /// A pool of at most `size` connections, opened when they are first needed.
-    pub fn new(url: &SecretString, size: u32) -> Self {
+    /// A pool of at most `size` connections, opened when they are first needed. `freshness` learns what its
+    /// transactions change.
+    pub fn new(url: &SecretString, size: u32, freshness: Freshness) -> Self {
         let statements = Arc::new(AtomicU64::new(0));
         let pool = Pool::builder()
             .max_size(size)
@@ -69,6 +72,7 @@ impl Db {
             size,
             awaited: Arc::default(),
             waits: metrics::seconds(),
+            freshness,
         }
     }
 
@@ -139,7 +143,9 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
     {
-        self.read(move |conn| conn.transaction(work)).await
+        let freshness = self.freshness.clone();
+        self.read(move |conn| freshness.transaction(conn, work))
+            .await
     }
 
     /// A transaction that somebody answers for: what it changes is in the audit log. It is done only on the

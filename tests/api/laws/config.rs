@@ -66,8 +66,9 @@ fn serve_without_configuration_names_every_missing_variable_and_ends_with_2() {
 }
 
 /// Every variable with a value that cannot be right; secrets carry a word to look for.
-const MALFORMED: [(&str, &str); 25] = [
+const MALFORMED: [(&str, &str); 26] = [
     ("BIND_ADDR", "localhost"),
+    ("CACHE_MIB", "lots"),
     ("CLERK_ISSUER", "clerk.example.com"),
     ("CLERK_JWKS_URL", "file:///etc/passwd"),
     ("CLERK_WEBHOOK_SECRETS", "whsec_hunter2!"),
