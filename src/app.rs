@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::auth::keys::KeyTimings;
 use crate::auth::token::{Verifier, VerifierConfig};
 use crate::config::Config;
-use crate::db::Db;
+use crate::db::{Db, Follower};
 use crate::http::idempotency::IDEMPOTENCY_REPLAYED;
 use crate::http::rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, RateLimiter};
 use crate::http::request_id::{self, RequestSpan, X_REQUEST_ID};
@@ -102,7 +102,7 @@ impl AppState {
         };
         let metrics = Metrics::new(config.database_pool_size);
         Ok(Self(Arc::new(Inner {
-            db: Db::new(&config.database_url, config.database_pool_size),
+            db: Db::new(&config),
             verifier: Verifier::new(verifier, http.clone()),
             clerk: Clerk::new(&config.clerk, http.clone()),
             stripe: Stripe::new(&config.stripe, http, metrics.provider_calls.clone()),
@@ -133,8 +133,20 @@ impl AppState {
             Notice::Began => state.ring(),
             Notice::Lost => {}
         };
-        let url = self.config.database_url.clone();
+        let url = self.config.direct_url().clone();
         Listener::start(url, self.hearing.clone(), &[INBOX, OUTBOX, CHECKOUT], hear)
+    }
+
+    /// Finds out again and again what the replica has, if there is one, until the follower is dropped.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn follow_replica(&self) -> io::Result<Option<Follower>> {
+        let primary = self.config.direct_url();
+        let replica = self.db.replica();
+        replica
+            .map(|replica| replica.follow(primary.clone()))
+            .transpose()
     }
 
     /// Calls everybody who waits for a commit of this instance. The listener does so by itself, for what has really

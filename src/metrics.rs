@@ -90,6 +90,7 @@ pub struct Metrics {
     connections_in_use: Figure,
     connections_awaited: Figure,
     listener_current: Figure,
+    replica_lag: Figure,
 }
 
 /// How much waits in the inbox or the outbox.
@@ -211,6 +212,12 @@ impl Metrics {
                 "Whether commits of other instances are heard",
                 Figure::default(),
             ),
+            replica_lag: add(
+                r,
+                "replica_lag_seconds",
+                "How long ago the replica had everything that the database had",
+                Figure::default(),
+            ),
             registry,
         }
     }
@@ -319,12 +326,18 @@ fn known(method: &Method) -> &'static str {
 pub async fn scrape(state: &AppState) -> String {
     let metrics = &state.metrics;
     let (in_use, awaited) = state.db.load();
-    metrics.connections_in_use.set(in_use);
-    metrics.connections_awaited.set(awaited);
+    metrics.connections_in_use.set(in_use.into());
+    metrics.connections_awaited.set(awaited.into());
     metrics
         .listener_current
         .set(f64::from(state.hearing.is_current()));
-    let backlogs = state.db.read(|conn| Ok(backlog::measure(conn)?)).await;
+    if let Some(replica) = state.db.replica() {
+        metrics.replica_lag.set(replica.lag());
+    }
+    let backlogs = state
+        .db
+        .read_patiently(|conn| Ok(backlog::measure(conn)?))
+        .await;
     metrics.database_up.set(f64::from(backlogs.is_ok()));
     if let Ok(backlogs) = backlogs {
         for (queue, backlog) in metrics.queues.iter().zip(backlogs) {

@@ -10,6 +10,7 @@ use anyhow::Context;
 use tokio::sync::watch;
 
 use crate::app::{AppState, Extra, app};
+use crate::db::Follower;
 use crate::handlers::metrics;
 use crate::jobs::worker;
 use crate::listener::Listener;
@@ -77,6 +78,7 @@ fn serve_metrics(state: &AppState) -> anyhow::Result<Option<Server>> {
 struct Company {
     metrics: Option<ServerHandle>,
     _listener: Listener,
+    _follower: Option<Follower>,
 }
 
 impl Company {
@@ -88,6 +90,9 @@ impl Company {
         Ok(Self {
             metrics,
             _listener: listener,
+            _follower: state
+                .follow_replica()
+                .context("the replica cannot be followed")?,
         })
     }
 

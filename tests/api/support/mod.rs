@@ -4,10 +4,13 @@ pub mod app;
 pub mod buying;
 mod client;
 pub mod cluster;
+pub mod haproxy;
 pub mod instance;
 pub mod lists;
+pub mod pgbouncer;
 pub mod redis;
 pub mod refunding;
+pub mod replication;
 pub mod shop;
 
 pub use app::TestApp;
