@@ -21,7 +21,7 @@ use crate::auth::keys::KeyTimings;
 use crate::auth::token::{Verifier, VerifierConfig};
 use crate::cache::Cache;
 use crate::config::Config;
-use crate::db::Db;
+use crate::db::{Db, Follower};
 use crate::freshness::{self, Freshness};
 use crate::http::idempotency::IDEMPOTENCY_REPLAYED;
 use crate::http::json::WEBHOOK_ROOM;
@@ -115,11 +115,7 @@ impl AppState {
         };
         let hearing = Hearing::default();
         let freshness = Freshness::new(hearing.clone());
-        let db = Db::new(
-            &config.database_url,
-            config.database_pool_size,
-            freshness.clone(),
-        );
+        let db = Db::new(&config, freshness.clone());
         let metrics = Metrics::new(config.database_pool_size, db.waits());
         Ok(Self(Arc::new(Inner {
             cache: Cache::new(config.cache_bytes, db.clone(), &freshness, &metrics),
@@ -163,9 +159,21 @@ impl AppState {
                 state.ring();
             }
         };
-        let url = self.config.database_url.clone();
+        let url = self.config.direct_url().clone();
         let channels = &[INBOX, OUTBOX, CHECKOUT, freshness::CHANGED];
         Listener::start(url, self.hearing.clone(), channels, hear)
+    }
+
+    /// Finds out again and again what the replica has, if there is one, until the follower is dropped.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn follow_replica(&self) -> io::Result<Option<Follower>> {
+        let primary = self.config.direct_url();
+        let replica = self.db.replica();
+        replica
+            .map(|replica| replica.follow(primary.clone()))
+            .transpose()
     }
 
     /// Calls everybody who waits for a commit of this instance. The listener does so by itself, for what has really

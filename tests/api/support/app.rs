@@ -152,7 +152,8 @@ impl TestApp {
         Self::start_on(Database::create_alone(), &[]).await
     }
 
-    async fn start_on(database: Database, variables: &[(&'static str, &str)]) -> Self {
+    /// A store on a database that the test has prepared.
+    pub async fn start_on(database: Database, variables: &[(&'static str, &str)]) -> Self {
         log::watch();
         let api = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", api.local_addr().unwrap());
