@@ -1,3 +1,5 @@
+SET LOCAL lock_timeout = '2s';
+
 -- Every transaction names what it changes, for those who keep answers that depend on it: to all instances when it is
 -- committed (NOTIFY lectern_changed), and to itself in the setting lectern.changed, until it ends. The names are tags,
 -- with a space between two; `*` stands for everything, where there would be too many to name.
