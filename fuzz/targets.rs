@@ -15,9 +15,9 @@ use lectern::handlers::admin::product::UpdateProduct;
 use lectern::handlers::admin::purchase::SalesQuery;
 use lectern::handlers::product::CatalogueQuery;
 use lectern::http::json::MergePatch;
-use lectern::http::query::Query;
+use lectern::http::page::Listing;
 use lectern::problem::Problem;
-use lectern::webhooks::receive::listed_stripe_event;
+use lectern::webhooks::receive::{listed_stripe_event, signed_clerk_event, signed_stripe_event};
 use lectern::webhooks::signature::{
     StandardHeaders, StandardSecret, StripeSecret, verify_standard, verify_stripe,
 };
@@ -122,8 +122,8 @@ pub fn query(data: &[u8]) {
         .parse::<actix_web::http::Uri>()
         .is_ok()
     {
-        taken_or_refused::<Query<CatalogueQuery>>(request());
-        taken_or_refused::<Query<SalesQuery>>(request());
+        taken_or_refused::<Listing<CatalogueQuery>>(request());
+        taken_or_refused::<Listing<SalesQuery>>(request());
     }
 }
 
@@ -153,13 +153,20 @@ pub fn form(data: &[u8]) {
     }
 }
 
-/// What is kept of an event can be kept: there is no NUL in it, and nothing more is taken away a second time.
+/// A signed body is an event or refused as the sender's mistake. What is kept of it can be kept: there is no NUL in it,
+/// and nothing more is taken away a second time.
 pub fn webhook_event(data: &[u8]) {
+    let id = "msg_1".to_owned();
+    for event in [signed_stripe_event(data), signed_clerk_event(id, data)] {
+        match event {
+            Ok(event) => assert!(!has_nul(&event.payload), "{:?}", event.payload),
+            Err(problem) => assert_eq!(problem.code().status(), 400, "{problem:?}"),
+        }
+    }
     let Ok(payload) = serde_json::from_slice::<Value>(data) else {
         return;
     };
     if let Some(event) = listed_stripe_event(payload) {
-        assert!(!has_nul(&event.payload), "{:?}", event.payload);
         let again = listed_stripe_event(event.payload.clone()).unwrap();
         assert_eq!(again.payload, event.payload);
         assert_eq!(again.event_id, event.event_id);

@@ -11,7 +11,7 @@ use actix_web::http::Method;
 use actix_web::http::header;
 use actix_web::middleware::{Compress, NormalizePath, TrailingSlash, from_fn};
 use actix_web::{App, Error, web};
-use tokio::sync::{Mutex, MutexGuard, Notify, Semaphore, watch};
+use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 use tokio::time::timeout;
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -24,8 +24,8 @@ use crate::config::Config;
 use crate::db::{Db, Follower};
 use crate::freshness::{self, Freshness};
 use crate::http::idempotency::IDEMPOTENCY_REPLAYED;
-use crate::http::json::WEBHOOK_ROOM;
 use crate::http::rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, RateLimiter};
+use crate::http::raw_body::Room;
 use crate::http::request_id::X_REQUEST_ID;
 use crate::http::{etag, idempotency, methods, observe, problems, security};
 use crate::listener::{Hearing, Listener, Notice};
@@ -65,8 +65,8 @@ pub struct Inner {
     pub outbox_waiting: Notify,
     /// Rung when a checkout changed, for those who wait for one.
     pub checkout_changed: Notify,
-    /// What webhooks may still weigh while they arrive, in KiB.
-    pub webhook_room: Semaphore,
+    /// For the bodies of webhooks while they arrive.
+    pub webhook_room: Room,
     /// Whether the program was told to end.
     pub stopping: watch::Sender<bool>,
     checkout_locks: Vec<Mutex<()>>,
@@ -131,7 +131,7 @@ impl AppState {
             inbox_waiting: Notify::new(),
             outbox_waiting: Notify::new(),
             checkout_changed: Notify::new(),
-            webhook_room: Semaphore::new(WEBHOOK_ROOM),
+            webhook_room: Room::default(),
             stopping: watch::Sender::new(false),
             checkout_locks: (0..64).map(|_| Mutex::new(())).collect(),
             config,

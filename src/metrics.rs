@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -15,6 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
+use tokio::time::timeout;
 
 use crate::app::AppState;
 use crate::domain::enums::WebhookProvider;
@@ -25,6 +27,9 @@ use crate::webhooks::signature::SignatureError;
 type Label = (&'static str, Cow<'static, str>);
 type Counters<const N: usize> = Family<[Label; N], Counter>;
 type Figure = Gauge<f64, AtomicU64>;
+
+/// How long a scrape waits for the database. Prometheus gives up after ten seconds, and then nothing is told at all.
+const MEASURE_WAIT: Duration = Duration::from_secs(3);
 
 /// Bounds of the latency histogram, in seconds.
 const SECONDS: [f64; 11] = [
@@ -352,12 +357,10 @@ pub async fn scrape(state: &AppState) -> String {
     if let Some(replica) = state.db.replica() {
         metrics.replica_lag.set(replica.lag());
     }
-    let backlogs = state
-        .db
-        .read_patiently(|conn| Ok(backlog::measure(conn)?))
-        .await;
-    metrics.database_up.set(f64::from(backlogs.is_ok()));
-    if let Ok(backlogs) = backlogs {
+    let measured = state.db.read_patiently(|conn| Ok(backlog::measure(conn)?));
+    let backlogs = timeout(MEASURE_WAIT, measured).await;
+    metrics.database_up.set(f64::from(state.db.is_up()));
+    if let Ok(Ok(backlogs)) = backlogs {
         for (queue, backlog) in metrics.queues.iter().zip(backlogs) {
             queue.waiting.set(backlog.waiting);
             queue.lag.set(backlog.lag_seconds);

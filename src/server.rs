@@ -127,11 +127,12 @@ pub async fn run(
     // Built first: when that fails, no worker has begun anything.
     let server = serve(listener, state.clone(), extra)?;
     let company = Company::start(&state)?;
-    let worker = with_jobs.then(|| start_worker(&state));
+    let mut worker = with_jobs.then(|| start_worker(&state));
     let handle = server.handle();
     let mut server = tokio::spawn(server);
     tokio::select! {
         served = &mut server => served?.context("the server broke")?,
+        error = broken(worker.as_mut()) => return Err(error),
         () = signals.next() => {}
     }
     tokio::select! {
@@ -147,8 +148,11 @@ pub async fn run(
 pub async fn run_jobs(state: AppState) -> anyhow::Result<()> {
     let mut signals = EndSignals::listen()?;
     let company = Company::start(&state)?;
-    let worker = start_worker(&state);
-    signals.next().await;
+    let mut worker = start_worker(&state);
+    tokio::select! {
+        error = broken(Some(&mut worker)) => return Err(error),
+        () = signals.next() => {}
+    }
     tokio::select! {
         ended = end(&state, None, Some(worker), company) => ended,
         () = signals.next() => Err(at_once()),
@@ -157,6 +161,18 @@ pub async fn run_jobs(state: AppState) -> anyhow::Result<()> {
 
 fn start_worker(state: &AppState) -> JoinHandle<()> {
     tokio::spawn(worker::run(state.clone(), state.stopping.subscribe()))
+}
+
+/// Waits until the worker ends without having been told to: whoever starts the program again starts that too. For ever
+/// where there is none.
+async fn broken(worker: Option<&mut JoinHandle<()>>) -> anyhow::Error {
+    let Some(worker) = worker else {
+        return std::future::pending().await;
+    };
+    match worker.await {
+        Ok(()) => anyhow::anyhow!("the worker ended by itself"),
+        Err(error) => anyhow::Error::new(error).context("the worker broke"),
+    }
 }
 
 /// The end in order. `/readyz` says no first, while the listener still accepts: a proxy finds out before anybody is

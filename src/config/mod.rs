@@ -16,6 +16,7 @@ use self::variables::{Variables, checked};
 
 use crate::domain::money::Currency;
 use crate::http::rate_limit::Quotas;
+use crate::telemetry;
 use crate::webhooks::signature::{StandardSecret, StripeSecret};
 
 /// All that the program is told from outside. Secrets are types that cannot be printed.
@@ -51,6 +52,8 @@ pub struct Config {
     /// Where `/metrics` has a listener of its own.
     pub metrics_addr: Option<SocketAddr>,
     pub log_format: LogFormat,
+    /// Which lines there are, in tracing's filter syntax.
+    pub log_lines: String,
     /// Where traces are collected.
     pub traces: Option<TracesConfig>,
     /// How long the listener still accepts once the program was told to end and `/readyz` says so.
@@ -293,6 +296,13 @@ impl Config {
             tls: vars.tls(),
             metrics_addr: vars.parsed("METRICS_ADDR", "an address such as 127.0.0.1:9090"),
             log_format: vars.log_format(),
+            log_lines: vars
+                .parsed_if(
+                    "RUST_LOG",
+                    "a list of levels such as info,lectern=debug",
+                    |lines: &String| telemetry::filter(lines).is_ok(),
+                )
+                .unwrap_or_else(|| "info".to_owned()),
             traces: vars.traces(),
             shutdown_delay: vars.seconds("SHUTDOWN_DELAY", 5, 300),
             bind_addr: vars.bind_addr(),

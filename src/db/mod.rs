@@ -66,6 +66,11 @@ impl Db {
         self.primary.load()
     }
 
+    /// Whether the database was there for the last who had a connection to it. Who waits for one knows nothing.
+    pub fn is_up(&self) -> bool {
+        self.primary.is_up()
+    }
+
     /// How long requests waited for a connection, in seconds.
     pub fn waits(&self) -> Histogram {
         self.primary.waits()

@@ -4,7 +4,7 @@
 //! connections and a request takes one before it takes a thread, so waiting for a connection costs no thread.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use diesel::PgConnection;
@@ -33,6 +33,7 @@ pub struct Pool {
     queue: Arc<Queue>,
     statements: Arc<AtomicU64>,
     waits: Histogram,
+    is_up: Arc<AtomicBool>,
 }
 
 impl Pool {
@@ -51,6 +52,7 @@ impl Pool {
             queue: Arc::new(Queue::new(size)),
             statements,
             waits: metrics::seconds(),
+            is_up: Arc::default(),
         }
     }
 
@@ -62,6 +64,11 @@ impl Pool {
     /// How many connections are in use, and how many requests wait for one.
     pub fn load(&self) -> (u32, u32) {
         self.queue.load()
+    }
+
+    /// Whether the server was there for the last who had a connection to it. Who waits for one knows nothing.
+    pub fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Relaxed)
     }
 
     /// How long requests waited for a connection, in seconds.
@@ -101,7 +108,7 @@ impl Pool {
         T: Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
     {
-        let sessions = self.sessions.clone();
+        let (sessions, is_up) = (self.sessions.clone(), Arc::clone(&self.is_up));
         let (span, context) = (tracing::Span::current(), RequestContext::current());
         let work = move || {
             let _outer = span.entered();
@@ -111,6 +118,8 @@ impl Pool {
             let session =
                 session.map_err(|_| database_unavailable(&"no connection could be opened in time"));
             let result = session.and_then(|mut session| session.run(work));
+            let is_down = |problem: &Problem| problem.code() == Code::DatabaseUnavailable;
+            is_up.store(!result.as_ref().is_err_and(is_down), Ordering::Relaxed);
             drop(place);
             result
         };

@@ -11,24 +11,14 @@ use garde::Validate;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::timeout;
 
-use crate::app::AppState;
 use crate::auth::gate;
 use crate::problem::{Code, FieldError, Problem};
 
 /// The most that a JSON body may weigh, in bytes.
 pub const JSON_LIMIT: usize = 64 * 1024;
 
-/// The most that a webhook's body may weigh, in bytes.
-pub const WEBHOOK_LIMIT: usize = 512 * 1024;
-
 /// How deeply the lists and objects of a JSON body may be nested. What is asked for here needs four levels at most.
 pub const DEPTH_LIMIT: usize = 32;
-
-/// What the bodies of webhooks may weigh together while they arrive, in KiB. Whoever likes to may send one, and slowly.
-pub const WEBHOOK_ROOM: usize = 128 * 1024;
-
-/// How long a webhook waits for that room.
-const ROOM_WAIT: Duration = Duration::from_secs(1);
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -38,9 +28,6 @@ pub struct Json<T>(pub T);
 
 /// A JSON merge patch (RFC 7396): as [`Json`], and `application/merge-patch+json` is accepted too.
 pub struct MergePatch<T>(pub T);
-
-/// A webhook's body, byte for byte, of any media type but not compressed: what was signed is what came.
-pub struct RawBody(pub web::Bytes);
 
 type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
 
@@ -65,27 +52,6 @@ impl<T: DeserializeOwned + Validate<Context = ()> + 'static> FromRequest for Mer
     }
 }
 
-impl FromRequest for RawBody {
-    type Error = Problem;
-    type Future = Extraction<Self>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let state = request.app_data::<web::Data<AppState>>().cloned();
-        let weight =
-            content_length(request).map_or(WEBHOOK_LIMIT, |length| length.min(WEBHOOK_LIMIT));
-        let body = read(request, payload, &[], WEBHOOK_LIMIT);
-        Box::pin(async move {
-            let state = state.ok_or_else(|| Problem::internal("no state"))?;
-            let kib = u32::try_from(weight.div_ceil(1024)).map_err(Problem::internal)?;
-            let room = timeout(ROOM_WAIT, state.webhook_room.acquire_many(kib)).await;
-            let _room = room.map_err(|_| {
-                Problem::unavailable(Code::NotReady, 10).detail("Too much is arriving at once.")
-            })?;
-            body.await.map(Self)
-        })
-    }
-}
-
 /// The raw body, at most `limit` bytes, of one of the media types (or of any, when none is named).
 pub(super) fn read(
     request: &HttpRequest,
@@ -93,6 +59,28 @@ pub(super) fn read(
     media_types: &[&str],
     limit: usize,
 ) -> impl Future<Output = Result<web::Bytes, Problem>> + 'static {
+    let body = admit(request, payload, media_types, limit);
+    async move {
+        let body = body.await?;
+        let arrival = async {
+            match body.to_bytes_limited(limit).await {
+                Ok(Ok(bytes)) => Ok(bytes),
+                Ok(Err(_)) => Err(unreadable()),
+                Err(_) => Err(Problem::new(Code::PayloadTooLarge)),
+            }
+        };
+        in_time(arrival).await
+    }
+}
+
+/// The body of somebody who may send it, before it has come: of one of the media types (or of any, when none is named),
+/// and not announced to be longer than `limit` bytes.
+pub(super) fn admit(
+    request: &HttpRequest,
+    payload: &mut Payload,
+    media_types: &[&str],
+    limit: usize,
+) -> impl Future<Output = Result<web::Payload, Problem>> + 'static {
     let media_type = request.content_type().to_ascii_lowercase();
     let is_utf8 = |charset: Option<&str>| {
         charset.is_none_or(|name| name.trim_matches('"').eq_ignore_ascii_case("utf-8"))
@@ -114,18 +102,21 @@ pub(super) fn read(
         if length.is_some_and(|length| length > limit) {
             return Err(Problem::new(Code::PayloadTooLarge));
         }
-        let body = body.map_err(|_| Problem::new(Code::MalformedRequest))?;
-        let arrived = timeout(BODY_TIMEOUT, body.to_bytes_limited(limit)).await;
-        let arrived = arrived.map_err(|_| {
-            Problem::new(Code::MalformedRequest).detail("The body did not arrive in time.")
-        })?;
-        match arrived {
-            Ok(Ok(bytes)) => Ok(bytes),
-            Ok(Err(_)) => Err(Problem::new(Code::MalformedRequest)
-                .detail("The body could not be read to its end.")),
-            Err(_) => Err(Problem::new(Code::PayloadTooLarge)),
-        }
+        body.map_err(|_| Problem::new(Code::MalformedRequest))
     }
+}
+
+/// A body that does not take for ever to arrive.
+pub(super) async fn in_time<T>(
+    arrival: impl Future<Output = Result<T, Problem>>,
+) -> Result<T, Problem> {
+    timeout(BODY_TIMEOUT, arrival).await.unwrap_or_else(|_| {
+        Err(Problem::new(Code::MalformedRequest).detail("The body did not arrive in time."))
+    })
+}
+
+pub(super) fn unreadable() -> Problem {
+    Problem::new(Code::MalformedRequest).detail("The body could not be read to its end.")
 }
 
 /// The parameter of the media type. JSON is UTF-8 whatever it says, so anything else is a mistake.

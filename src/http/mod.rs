@@ -17,5 +17,6 @@ pub mod prefer;
 pub mod problems;
 pub mod query;
 pub mod rate_limit;
+pub mod raw_body;
 pub mod request_id;
 pub mod security;

@@ -69,7 +69,6 @@ impl Report {
         let span = tracing::debug_span!(
             "request",
             otel.kind = "server",
-            otel.name = Empty,
             http.request.method = method,
             http.route = Empty,
             http.response.status_code = Empty,
@@ -105,8 +104,8 @@ impl Drop for Report {
             "answered"
         );
         if !self.span.is_disabled() {
-            self.span
-                .record("otel.name", format!("{} {route}", self.method));
+            #[cfg(feature = "otel")]
+            crate::telemetry::rename(&self.span, format!("{} {route}", self.method));
             self.span.record("http.route", &route);
             self.span.record("http.response.status_code", self.status);
         }

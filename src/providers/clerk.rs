@@ -230,10 +230,10 @@ impl Clerk {
     }
 }
 
-/// A word for the metrics.
+/// A word for the metrics. That there is no such person is an answer.
 fn outcome(answer: &reqwest::Result<reqwest::Response>) -> &'static str {
     match answer.as_ref().map(reqwest::Response::status) {
-        Ok(status) if status.is_success() => "ok",
+        Ok(status) if status.is_success() || status == StatusCode::NOT_FOUND => "ok",
         Ok(StatusCode::TOO_MANY_REQUESTS) | Err(_) => "unavailable",
         Ok(status) if status.is_server_error() => "unavailable",
         Ok(_) => "refused",

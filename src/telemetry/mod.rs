@@ -7,6 +7,7 @@ mod otel;
 use std::io::{IsTerminal, stderr};
 
 use tracing::Subscriber;
+use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
@@ -18,11 +19,14 @@ use self::lines::{JsonLines, PrettyLines};
 use crate::config::{Config, LogFormat};
 
 #[cfg(feature = "otel")]
-pub use self::otel::continue_trace;
+pub use self::otel::{continue_trace, rename};
 
-/// Which lines there are unless `RUST_LOG` says so. Not those of the HTTP library: it has an error for whatever comes in
-/// that is no request, and whoever likes to could fill the disk with them.
-const LINES: &str = "info,actix_server=warn,actix_http=off";
+/// What `RUST_LOG` says about the HTTP library unless it names that. It has an error for whatever comes in that is no
+/// request, and whoever likes to could fill the disk with them.
+const QUIET: [(&str, &str); 2] = [
+    ("actix_http", "actix_http=off"),
+    ("actix_server", "actix_server=warn"),
+];
 
 /// What goes on until this is dropped: the sending of traces.
 pub struct Telemetry {
@@ -30,14 +34,14 @@ pub struct Telemetry {
     _traces: Option<otel::Traces>,
 }
 
-/// Starts logging to standard error, where `RUST_LOG` chooses what, and sending traces to a collector when one is
+/// Starts logging to standard error what the configuration chooses, and sending traces to a collector when one is
 /// configured. Call it once.
 ///
 /// # Errors
 /// When the collector's address cannot be used.
 pub fn init(config: &Config) -> anyhow::Result<Telemetry> {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LINES));
-    let log = log(config.log_format, stderr().is_terminal(), stderr).with_filter(filter);
+    let log = log(config.log_format, stderr().is_terminal(), stderr);
+    let log = log.with_filter(filter(&config.log_lines)?);
     let subscriber = tracing_subscriber::registry().with(log);
     #[cfg(feature = "otel")]
     let traces = config.traces.as_ref().map(otel::Traces::start);
@@ -50,6 +54,17 @@ pub fn init(config: &Config) -> anyhow::Result<Telemetry> {
         #[cfg(feature = "otel")]
         _traces: traces,
     })
+}
+
+/// Which lines there are, in tracing's filter syntax.
+///
+/// # Errors
+/// When they are not written in it.
+pub fn filter(lines: &str) -> Result<EnvFilter, ParseError> {
+    let quiet = QUIET.iter().filter(|(target, _)| !lines.contains(target));
+    let quiet = quiet.map(|(_, directive)| *directive);
+    let directives: Vec<&str> = std::iter::once(lines).chain(quiet).collect();
+    EnvFilter::builder().parse(directives.join(","))
 }
 
 /// The log in one of its formats.

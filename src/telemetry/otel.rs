@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::Context;
 use opentelemetry::TraceId;
 use opentelemetry::propagation::TextMapPropagator;
-use opentelemetry::trace::TracerProvider;
+use opentelemetry::trace::{TraceContextExt, TracerProvider};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -73,6 +73,11 @@ pub fn continue_trace(span: &Span, trace: &Trace) {
         // Refused where nobody collects spans.
         let _ = span.set_parent(TraceContextPropagator::new().extract(&header));
     }
+}
+
+/// Gives a span that has begun another name, which recording `otel.name` does not.
+pub fn rename(span: &Span, name: String) {
+    span.context().span().update_name(name);
 }
 
 /// Gives a trace that begins here the id under which the log knows it.

@@ -11,7 +11,7 @@ use super::signature::{SignatureError, StandardHeaders, verify_standard, verify_
 use crate::app::AppState;
 use crate::domain::enums::WebhookProvider;
 use crate::handlers::private;
-use crate::http::json::RawBody;
+use crate::http::raw_body::RawBody;
 use crate::openapi::webhooks::{ClerkEvent, StripeEvent};
 use crate::problem::{Code, Problem};
 use crate::repositories::webhook_event::{self, NewWebhookEvent};
@@ -55,10 +55,7 @@ pub async fn stripe(
         Utc::now(),
     )
     .map_err(|error| refused(&state, WebhookProvider::Stripe, error))?;
-    let (envelope, payload) = parse(&body)?;
-    let event = stripe_event(envelope, &payload)
-        .ok_or_else(|| Problem::new(Code::MalformedRequest).detail("The event has no id."))?;
-    store(&state, event).await
+    store(&state, signed_stripe_event(&body)?).await
 }
 
 /// Receive a Clerk event
@@ -85,17 +82,7 @@ pub async fn clerk(
     let event_id = verify_standard(secrets, headers, &body, Utc::now())
         .map_err(|error| refused(&state, WebhookProvider::Clerk, error))?
         .to_owned();
-    let (envelope, payload) = parse(&body)?;
-    store(
-        &state,
-        NewWebhookEvent {
-            provider: WebhookProvider::Clerk,
-            event_id,
-            kind: envelope.kind,
-            payload,
-        },
-    )
-    .await
+    store(&state, signed_clerk_event(event_id, &body)?).await
 }
 
 fn refused(state: &AppState, provider: WebhookProvider, error: SignatureError) -> Problem {
@@ -116,6 +103,30 @@ fn read(mut payload: Value) -> Result<(Envelope, Value), serde_json::Error> {
     remove_nul(&mut payload);
     let envelope = Envelope::deserialize(&payload)?;
     Ok((envelope, payload))
+}
+
+/// A body that Stripe has signed, as the inbox takes it.
+///
+/// # Errors
+/// 400 when it is no event.
+pub fn signed_stripe_event(body: &[u8]) -> Result<NewWebhookEvent, Problem> {
+    let (envelope, payload) = parse(body)?;
+    stripe_event(envelope, &payload)
+        .ok_or_else(|| Problem::new(Code::MalformedRequest).detail("The event has no id."))
+}
+
+/// A body that Clerk has signed under this id, as the inbox takes it.
+///
+/// # Errors
+/// 400 when it is no event.
+pub fn signed_clerk_event(event_id: String, body: &[u8]) -> Result<NewWebhookEvent, Problem> {
+    let (envelope, payload) = parse(body)?;
+    Ok(NewWebhookEvent {
+        provider: WebhookProvider::Clerk,
+        event_id,
+        kind: envelope.kind,
+        payload,
+    })
 }
 
 /// A Stripe event as the inbox takes it; `None` without an id.

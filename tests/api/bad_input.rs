@@ -1,7 +1,9 @@
 //! Bad input: what is sent wrongly is answered with the fault and its place, and never reaches the database.
 
+use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
+use lectern::schema::products;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -763,14 +765,20 @@ async fn requests_that_are_refused_early_leave_their_places_to_others() {
     let app = TestApp::start().await;
     let learner = app.learner("one");
     learner.get("/v1/me").await.expect(200);
-    // Every connection is busy for a moment, so that callers have to queue.
+    // Every connection is busy, so that callers have to queue.
+    let mut holder = app.db();
+    holder.batch_execute("BEGIN; LOCK TABLE products").unwrap();
     let busy = join_all((0..6).map(|_| {
-        app.state
-            .db
-            .read(|conn| Ok(diesel::sql_query("SELECT pg_sleep(1)").execute(conn)?))
+        let look = |conn: &mut PgConnection| Ok(products::table.count().get_result::<i64>(conn)?);
+        app.state.db.read(look)
     }));
-    let refused = join_all((0..20).map(|_| learner.get("/v1/admin/courses/no-id")));
-    let (busy, refused) = futures_util::future::join(busy, refused).await;
+    let refused = async {
+        app.waits_for_locks(6).await;
+        let refused = join_all((0..20).map(|_| learner.get("/v1/admin/courses/no-id"))).await;
+        holder.batch_execute("COMMIT").unwrap();
+        refused
+    };
+    let (busy, refused) = join(busy, refused).await;
     assert!(busy.iter().all(Result::is_ok));
     for reply in refused {
         reply.expect_problem(404, "not-found");

@@ -52,13 +52,15 @@ impl Patience {
         let checkout = checkout.await;
         let (_, session) = checkout["url"].as_str().unwrap().rsplit_once('/').unwrap();
         app.stripe.pay(session, Outcome::Paid).unwrap();
-        loop {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline {
             let look = async || buyer.get_with(&path(&checkout), "prefer", "wait=5").await;
             let now = self.ask(look).await;
             if now["status"] == "fulfilled" {
                 return now;
             }
         }
+        panic!("paid, but not fulfilled in time")
     }
 
     /// Somebody buys the product and gets their money back.

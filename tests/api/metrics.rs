@@ -1,5 +1,7 @@
 //! What the operator's Prometheus is told, and who else.
 
+use diesel::connection::SimpleConnection;
+use futures_util::future::{join, join_all};
 use reqwest::Method;
 use serde_json::json;
 
@@ -145,6 +147,30 @@ async fn without_a_database_the_rest_is_told() {
     let text = scrape(&app.anon()).await;
     assert_eq!(value(&text, "lectern_database_up"), 0.0);
     app.restore_database();
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_scrape_does_not_wait_for_a_full_pool_and_does_not_take_it_for_an_outage() {
+    let app = TestApp::start().await;
+    let mut holder = app.db();
+    holder.batch_execute("BEGIN; LOCK TABLE products").unwrap();
+    let size = app.state.config.database_pool_size;
+    let visits = join_all((0..size).map(|_| async { app.anon().get("/v1/products").await }));
+    let scraped = async {
+        app.waits_for_locks(size.into()).await;
+        let text = scrape(&app.anon()).await;
+        // Told while everybody still waits.
+        holder.batch_execute("COMMIT").unwrap();
+        text
+    };
+    scrape(&app.anon()).await;
+    let (visits, text) = join(visits, scraped).await;
+    for visit in visits {
+        visit.expect(200);
+    }
+    assert_eq!(value(&text, "lectern_database_up"), 1.0);
+    assert_eq!(value(&text, "lectern_database_connections_in_use"), 6.0);
     app.finish().await;
 }
 

@@ -1,8 +1,7 @@
 //! `Idempotency-Key`: done once, answered as often as it is asked.
 
-use std::time::Duration;
-
-use futures_util::future::join_all;
+use diesel::connection::SimpleConnection;
+use futures_util::future::{Either, join_all, select};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -174,11 +173,6 @@ async fn an_answer_that_was_lost_after_the_commit_is_given_again() {
     let shop = Shop::open_at(&app, 0).await;
     // The answer is written with the effect, so nothing that comes after the commit can lose it: here, the caller goes
     // away while the transaction still runs.
-    app.sql(
-        "CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.3); RETURN NEW; END $$;
-         CREATE TRIGGER lingers BEFORE INSERT ON courses FOR EACH ROW EXECUTE FUNCTION linger();
-         CREATE TRIGGER lingers BEFORE INSERT ON purchases FOR EACH ROW EXECUTE FUNCTION linger()",
-    );
     let learner = app.learner("one");
     let claim = format!("/v1/products/{}/claim", shop.product);
     for (client, path, body, table) in [
@@ -189,11 +183,16 @@ async fn an_answer_that_was_lost_after_the_commit_is_given_again() {
         let request = client
             .request(Method::POST, path)
             .header("idempotency-key", "lost");
-        let given_up = request
-            .json(&body)
-            .timeout(Duration::from_millis(100))
-            .send();
-        assert!(given_up.await.unwrap_err().is_timeout());
+        let mut holder = app.db();
+        let lock = format!("BEGIN; LOCK TABLE {table} IN SHARE MODE");
+        holder.batch_execute(&lock).unwrap();
+        let asked = Box::pin(request.json(&body).send());
+        let given_up = select(asked, Box::pin(app.waits_for_locks(1))).await;
+        assert!(matches!(given_up, Either::Right(_)), "{path}");
+        drop(given_up);
+        let early = post(client, path, "lost", &body).await;
+        early.expect_problem(409, "idempotency-key-in-use");
+        holder.batch_execute("COMMIT").unwrap();
         // Until the transaction ends the request is still being worked on.
         let again = loop {
             let again = post(client, path, "lost", &body).await;

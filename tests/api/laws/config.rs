@@ -66,7 +66,7 @@ fn serve_without_configuration_names_every_missing_variable_and_ends_with_2() {
 }
 
 /// Every variable with a value that cannot be right; secrets carry a word to look for.
-const MALFORMED: [(&str, &str); 28] = [
+const MALFORMED: [(&str, &str); 29] = [
     ("BIND_ADDR", "localhost"),
     ("CACHE_MIB", "lots"),
     ("CLERK_ISSUER", "clerk.example.com"),
@@ -85,9 +85,10 @@ const MALFORMED: [(&str, &str); 28] = [
     ("PUBLIC_URL", "/api"),
     ("RATE_LIMIT_ANONYMOUS", "0"),
     ("RATE_LIMIT_CHECKOUT", "ten"),
-    ("RATE_LIMIT_USER", "1000001"),
+    ("RATE_LIMIT_USER", "10000001"),
     ("REDIS_URL", "http://hunter2@redis"),
     ("RETURN_ORIGINS", "shop.example.com"),
+    ("RUST_LOG", "lectern=loud"),
     ("SHUTDOWN_DELAY", "soon"),
     ("STRIPE_API_URL", "stripe"),
     ("STRIPE_SECRET_KEY", "pk_live_hunter2"),

@@ -16,7 +16,7 @@ const HAZARDS: [(char, u32, &[u32]); 7] = [
     ('G', 9, &[]),
 ];
 
-/// The ids in the comments of the tests below a folder.
+/// The ids in the comments of the tests below a folder. A comment that is on anything else is none.
 fn answered(folder: &Path, ids: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -24,9 +24,13 @@ fn answered(folder: &Path, ids: &mut BTreeSet<String>) {
             answered(&path, ids);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let source = fs::read_to_string(&path).unwrap();
-            let marks = source
-                .lines()
-                .filter_map(|line| line.trim().strip_prefix("/// H: "));
+            let lines: Vec<&str> = source.lines().map(str::trim).collect();
+            let marks = lines.iter().enumerate().filter_map(|(at, line)| {
+                let mark = line.strip_prefix("/// H: ")?;
+                let below = lines[at..].iter().find(|line| !line.starts_with("///"))?;
+                let is_test = below.starts_with("#[test]") || below.starts_with("#[tokio::test");
+                is_test.then_some(mark)
+            });
             ids.extend(marks.flat_map(|mark| mark.split(", ")).map(str::to_owned));
         }
     }

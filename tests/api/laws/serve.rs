@@ -87,7 +87,7 @@ async fn ten_instances_that_start_at_once_on_an_empty_database_migrate_it_once()
     let programs: Vec<_> = (0..10).map(|_| Program::start(&app, &["serve"])).collect();
     let mut migrated = 0;
     for program in programs {
-        program.ready(&app).await;
+        program.ready().await;
         let log = program.stop().await;
         let line = log
             .lines()

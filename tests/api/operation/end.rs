@@ -11,17 +11,21 @@ use crate::support::{Client, TestApp};
 struct InFlight(TcpStream);
 
 impl InFlight {
+    /// Begins one, and returns when its head was read.
     fn begin(address: &str) -> Self {
         let mut stream = TcpStream::connect(address).unwrap();
-        let head =
-            "POST /v1/webhooks/stripe HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{";
+        let head = "POST /v1/webhooks/stripe HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\
+             Expect: 100-continue\r\n\r\n";
         stream.write_all(head.as_bytes()).unwrap();
+        let mut go_on = [0; "HTTP/1.1 100 Continue\r\n\r\n".len()];
+        stream.read_exact(&mut go_on).unwrap();
+        assert!(go_on.starts_with(b"HTTP/1.1 100 "), "{go_on:?}");
         Self(stream)
     }
 
-    /// Sends the rest, and returns all that is answered.
+    /// Sends the body, and returns all that is answered.
     fn end(mut self) -> String {
-        self.0.write_all(b"}").unwrap();
+        self.0.write_all(b"{}").unwrap();
         let mut answer = String::new();
         self.0.read_to_string(&mut answer).unwrap();
         answer
@@ -36,18 +40,27 @@ async fn status(address: &str, path: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn an_instance_that_is_told_to_end_says_so_first_and_finishes_what_it_has() {
+async fn an_instance_that_is_told_to_end_says_so_while_it_still_accepts() {
     let app = TestApp::start().await;
-    let program = Program::start_with(&app, &["serve"], &[("SHUTDOWN_DELAY", "4")]);
-    program.ready(&app).await;
+    let program = Program::start_with(&app, &["serve"], &[("SHUTDOWN_DELAY", "60")]);
+    program.ready().await;
+    program.signal("TERM");
+    until("it is not ready", async || {
+        status(&program.address, "/readyz").await == 503
+    })
+    .await;
+    assert_eq!(status(&program.address, "/healthz").await, 200);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_instance_that_ends_accepts_nothing_more_and_finishes_what_it_has() {
+    let app = TestApp::start().await;
+    let program = Program::start(&app, &["serve"]);
+    program.ready().await;
     let address = program.address.clone();
     let request = InFlight::begin(&address);
     program.signal("TERM");
-    // On a new connection: it still accepts them.
-    until("it is not ready", async || {
-        status(&address, "/readyz").await == 503
-    })
-    .await;
     until("it accepts no more", async || {
         status(&address, "/healthz").await == 0
     })
@@ -65,7 +78,7 @@ async fn an_instance_that_is_told_twice_ends_at_once() {
     let app = TestApp::start().await;
     for (first, second) in [("TERM", "TERM"), ("INT", "INT"), ("TERM", "INT")] {
         let program = Program::start_with(&app, &["serve"], &[("SHUTDOWN_DELAY", "300")]);
-        program.ready(&app).await;
+        program.ready().await;
         let _request = InFlight::begin(&program.address);
         program.signal(first);
         program.until_logged("told to end").await;

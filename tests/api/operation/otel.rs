@@ -73,7 +73,7 @@ async fn a_request_its_work_in_the_database_and_its_calls_are_spans_of_its_calle
         ("RUST_LOG", "info"),
     ];
     let program = Program::start_with(&app, &["serve", "--no-jobs"], &variables);
-    program.ready(&app).await;
+    program.ready().await;
     let learner = program.at(&app.learner("one"));
     let request = learner.request(Method::POST, "/v1/checkout/sessions");
     let request = request.header("traceparent", format!("00-{GIVEN}-{CALLER}-01"));

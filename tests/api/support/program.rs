@@ -19,7 +19,6 @@ pub fn free_address() -> String {
 /// A running program, which ends with the test. Every line of its log is looked at for secrets.
 pub struct Program {
     child: Child,
-    begun: Instant,
     pub address: String,
     metrics: String,
     log: Arc<Mutex<String>>,
@@ -34,7 +33,6 @@ impl Program {
     /// One with some variables set differently.
     pub fn start_with(app: &TestApp, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let (address, metrics) = (free_address(), free_address());
-        let begun = Instant::now();
         let mut child = Command::new(env!("CARGO_BIN_EXE_lectern"))
             .args(arguments)
             .env_clear()
@@ -64,7 +62,6 @@ impl Program {
         });
         Self {
             child,
-            begun,
             address,
             metrics,
             log: text,
@@ -90,8 +87,8 @@ impl Program {
         reply.text().await.unwrap()
     }
 
-    /// Waits until it is ready, and says how long that took.
-    pub async fn ready(&self, app: &TestApp) {
+    /// Waits until it is ready.
+    pub async fn ready(&self) {
         let address = format!("http://{}/readyz", self.address);
         let http = Client::connections();
         until("a program is ready", async || {
@@ -99,7 +96,6 @@ impl Program {
             answer.is_ok_and(|answer| answer.status() == 200)
         })
         .await;
-        println!("ready after {:?} at {}", self.begun.elapsed(), app.url);
     }
 
     /// Sends it a signal, such as `TERM`.
@@ -146,8 +142,11 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // It has ended by itself when the test went well.
+        // It may have ended by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if let Some(reader) = self.reader.take() {
+            let _ = reader.join();
+        }
     }
 }

@@ -1,12 +1,15 @@
 //! Which bodies are believed to be Stripe's, and which are not even read.
 
+use std::io::Write;
+use std::net::TcpStream;
+
 use chrono::Utc;
-use lectern::http::json::WEBHOOK_ROOM;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::app::STRIPE_WEBHOOK_SECRET as SECRET;
 use crate::support::buying::event;
+use crate::support::instance::until;
 use crate::support::{Reply, TestApp, sign_stripe};
 
 const WEBHOOK: &str = "/v1/webhooks/stripe";
@@ -177,20 +180,62 @@ async fn a_body_that_is_too_large_or_compressed_is_refused() {
     app.finish().await;
 }
 
+/// So many who announce a whole body and send so much of it.
+async fn unfinished(app: &TestApp, count: usize, bytes: usize) -> Vec<TcpStream> {
+    let address = app.url.replace("http://", "");
+    let begin = move |_| {
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let head = "POST /v1/webhooks/stripe HTTP/1.1\r\nHost: a\r\nContent-Length: 524288\r\n\r\n";
+        stream.write_all(head.as_bytes()).unwrap();
+        stream.write_all(&vec![b'a'; bytes]).unwrap();
+        stream
+    };
+    let all = move || (0..count).map(begin).collect();
+    tokio::task::spawn_blocking(all).await.unwrap()
+}
+
 /// H: A14
 #[tokio::test]
-async fn when_too_much_is_arriving_at_once_a_delivery_is_put_off_before_it_is_read() {
+async fn who_announces_much_and_sends_nothing_takes_no_room() {
     let app = TestApp::start().await;
+    let strangers = unfinished(&app, 300, 0).await;
+    app.stripe_event(&event("plan.created", &json!({ "object": "plan" })))
+        .await
+        .expect(200);
+    drop(strangers);
+    app.finish().await;
+}
+
+/// H: A14
+#[tokio::test]
+async fn who_sends_too_much_at_once_is_put_off_and_keeps_nobody_else_out() {
+    let app = TestApp::start_with(&[("TRUSTED_PROXIES", "127.0.0.0/8")]).await;
     let body = body();
-    let all = u32::try_from(WEBHOOK_ROOM).unwrap();
-    let taken = app.state.webhook_room.acquire_many(all).await.unwrap();
-    let header = signed(body.as_bytes());
-    let reply = send(&app, Some(header.as_bytes()), body.as_bytes()).await;
-    assert_eq!(reply.header("retry-after"), "10");
-    reply.expect_problem(503, "not-ready");
-    drop(taken);
-    let reply = send(&app, Some(header.as_bytes()), body.as_bytes()).await;
-    reply.expect(200);
+    let deliver = async |address: &str| {
+        let sender = app.anon();
+        let request = sender.request(Method::POST, WEBHOOK).body(body.clone());
+        let request = request.header("x-forwarded-for", address);
+        sender
+            .send(request.header("stripe-signature", signed(body.as_bytes())))
+            .await
+    };
+    let strangers = unfinished(&app, 32, 524_287).await;
+    until("one address has all that it may", async || {
+        let reply = deliver("127.0.0.1").await;
+        if reply.status != 503 {
+            return false;
+        }
+        assert_eq!(reply.header("retry-after"), "10");
+        reply.expect_problem(503, "not-ready");
+        true
+    })
+    .await;
+    deliver("203.0.113.9").await.expect(200);
+    drop(strangers);
+    until("what was taken is given back", async || {
+        deliver("127.0.0.1").await.status == 200
+    })
+    .await;
     app.finish().await;
 }
 
