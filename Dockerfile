@@ -20,6 +20,8 @@ COPY --from=build /build/image/ /
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 USER 10001:10001
 EXPOSE 8080
+# Asks /readyz, so a no means that no requests should be sent here, not that the program has to be started again.
+# `jobs` listens on nothing: run it with --no-healthcheck.
 HEALTHCHECK --interval=5s --timeout=6s --start-period=60s --retries=3 CMD ["/usr/local/bin/lectern", "healthcheck"]
 ENTRYPOINT ["/usr/local/bin/lectern"]
 CMD ["serve"]

@@ -19,8 +19,10 @@ use uuid::Uuid;
 
 use crate::auth::keys::KeyTimings;
 use crate::auth::token::{Verifier, VerifierConfig};
+use crate::cache::Cache;
 use crate::config::Config;
-use crate::db::Db;
+use crate::db::{Db, Follower};
+use crate::freshness::{self, Freshness};
 use crate::http::idempotency::IDEMPOTENCY_REPLAYED;
 use crate::http::rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, RateLimiter};
 use crate::http::raw_body::Room;
@@ -33,6 +35,7 @@ use crate::problem::{Code, Problem};
 use crate::providers::clerk::Clerk;
 use crate::providers::stripe::Stripe;
 use crate::router;
+use crate::ticking::Ticking;
 
 /// What every handler can reach. Cheap to clone.
 #[derive(Clone)]
@@ -42,6 +45,10 @@ pub struct AppState(Arc<Inner>);
 pub struct Inner {
     pub config: Config,
     pub db: Db,
+    /// What was read from it and still holds.
+    pub cache: Cache,
+    /// Where lessons are ticked off.
+    pub ticking: Ticking,
     pub verifier: Verifier,
     pub stripe: Stripe,
     pub rate_limiter: RateLimiter,
@@ -50,6 +57,8 @@ pub struct Inner {
     pub metrics: Metrics,
     /// Whether the commits of other instances are heard.
     pub hearing: Hearing,
+    /// What they, and those of this one, have changed.
+    pub freshness: Freshness,
     /// Rung when an event was committed, so that the worker need not wait for its next look.
     pub inbox_waiting: Notify,
     /// Rung when a job was committed.
@@ -104,15 +113,20 @@ impl AppState {
             require_azp: false,
             key_timings: KeyTimings::default(),
         };
-        let db = Db::new(&config.database_url, config.database_pool_size);
+        let hearing = Hearing::default();
+        let freshness = Freshness::new(hearing.clone());
+        let db = Db::new(&config, freshness.clone());
         let metrics = Metrics::new(config.database_pool_size, db.waits());
         Ok(Self(Arc::new(Inner {
+            cache: Cache::new(config.cache_bytes, db.clone(), &freshness, &metrics),
+            ticking: Ticking::new(db.clone(), freshness.clone()),
             db,
             verifier: Verifier::new(verifier, http.clone()),
             clerk: Clerk::new(&config.clerk, http.clone(), metrics.provider_calls.clone()),
             stripe: Stripe::new(&config.stripe, http, metrics.provider_calls.clone()),
             metrics,
-            hearing: Hearing::default(),
+            hearing,
+            freshness,
             rate_limiter: RateLimiter::new(&config),
             inbox_waiting: Notify::new(),
             outbox_waiting: Notify::new(),
@@ -135,13 +149,31 @@ impl AppState {
             Notice::Heard {
                 channel: OUTBOX, ..
             } => state.outbox_waiting.notify_one(),
-            Notice::Heard { .. } => state.checkout_changed.notify_waiters(),
-            // What came in between was missed.
-            Notice::Began => state.ring(),
-            Notice::Lost => {}
+            Notice::Heard {
+                channel: CHECKOUT, ..
+            } => state.checkout_changed.notify_waiters(),
+            Notice::Heard { .. } | Notice::Lost => state.freshness.hear(notice),
+            Notice::Began => {
+                state.freshness.hear(notice);
+                // What came in between was missed.
+                state.ring();
+            }
         };
-        let url = self.config.database_url.clone();
-        Listener::start(url, self.hearing.clone(), &[INBOX, OUTBOX, CHECKOUT], hear)
+        let url = self.config.direct_url().clone();
+        let channels = &[INBOX, OUTBOX, CHECKOUT, freshness::CHANGED];
+        Listener::start(url, self.hearing.clone(), channels, hear)
+    }
+
+    /// Finds out again and again what the replica has, if there is one, until the follower is dropped.
+    ///
+    /// # Errors
+    /// When no thread can be started.
+    pub fn follow_replica(&self) -> io::Result<Option<Follower>> {
+        let primary = self.config.direct_url();
+        let replica = self.db.replica();
+        replica
+            .map(|replica| replica.follow(primary.clone()))
+            .transpose()
     }
 
     /// Calls everybody who waits for a commit of this instance. The listener does so by itself, for what has really

@@ -186,19 +186,12 @@ fn serve(migrate: bool, with_jobs: bool) -> anyhow::Result<()> {
     let _telemetry = telemetry::init(&config)?;
     // Read again when the server is built; here so that nothing is migrated by a start that cannot succeed.
     config.tls.as_ref().map(Certificate::load).transpose()?;
-    let mut conn = db::connect(&config.database_url)?;
     if migrate {
-        let applied = db::migrate_up(&mut conn)?;
+        let applied = db::migrate_up(&mut db::connect_directly(config.direct_url())?)?;
         tracing::info!(?applied, "migrations are up to date");
     } else {
-        let pending = db::pending_migrations(&mut conn)?;
-        anyhow::ensure!(
-            pending.is_empty(),
-            "migrations are pending; run `lectern migrate up` first: {}",
-            pending.join(", ")
-        );
+        refuse_pending(&mut db::connect(config.direct_url())?)?;
     }
-    drop(conn);
     let listener = server::bind(config.bind_addr)?;
     tracing::info!(address = %config.bind_addr, public_url = config.public_url, "serving");
     let state = AppState::new(config)?;
@@ -219,7 +212,7 @@ fn refuse_pending(conn: &mut diesel::PgConnection) -> anyhow::Result<()> {
 fn jobs() -> anyhow::Result<()> {
     let config = config()?;
     let _telemetry = telemetry::init(&config)?;
-    refuse_pending(&mut db::connect(&config.database_url)?)?;
+    refuse_pending(&mut db::connect(config.direct_url())?)?;
     let state = AppState::new(config)?;
     block_on(server::run_jobs(state))
 }
@@ -245,7 +238,7 @@ pub fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Res
 }
 
 fn migrate(command: &Migrate) -> anyhow::Result<()> {
-    let mut conn = connect()?;
+    let mut conn = connect_directly()?;
     match command {
         Migrate::Status => {
             let pending = db::pending_migrations(&mut conn)?;
@@ -266,7 +259,14 @@ fn migrate(command: &Migrate) -> anyhow::Result<()> {
 
 /// A connection for commands that need the database and nothing else.
 fn connect() -> anyhow::Result<diesel::PgConnection> {
-    Ok(db::connect(&Config::database_url(variable)?)?)
+    Ok(db::connect(&Config::direct_database_url(variable)?)?)
+}
+
+/// One for commands that change the schema.
+fn connect_directly() -> anyhow::Result<diesel::PgConnection> {
+    Ok(db::connect_directly(&Config::direct_database_url(
+        variable,
+    )?)?)
 }
 
 fn print_openapi(check: bool) -> anyhow::Result<()> {
@@ -286,7 +286,7 @@ fn print_openapi(check: bool) -> anyhow::Result<()> {
 
 fn seed(scale: Option<&Scale>) -> anyhow::Result<()> {
     let currency = Config::currency(variable)?;
-    let mut conn = connect()?;
+    let mut conn = connect_directly()?;
     db::migrate_up(&mut conn)?;
     if let Some(scale) = scale {
         demo::seed_large(&mut conn, currency.as_str(), scale)?;
@@ -300,7 +300,7 @@ fn seed(scale: Option<&Scale>) -> anyhow::Result<()> {
 fn reconcile() -> anyhow::Result<()> {
     let config = config()?;
     let _telemetry = telemetry::init(&config)?;
-    refuse_pending(&mut db::connect(&config.database_url)?)?;
+    refuse_pending(&mut db::connect(config.direct_url())?)?;
     let state = AppState::new(config)?;
     let report = block_on(async { Ok(reconcile::run(&state, Occasion::Demand).await?) })?;
     let report = report.context("another pass is under way; wait for it to end")?;
@@ -366,12 +366,7 @@ fn set_role(command: &Users) -> anyhow::Result<()> {
         ..Actor::default()
     };
     let mut conn = connect()?;
-    let pending = db::pending_migrations(&mut conn)?;
-    anyhow::ensure!(
-        pending.is_empty(),
-        "migrations are pending; run `lectern migrate up` first: {}",
-        pending.join(", ")
-    );
+    refuse_pending(&mut conn)?;
     let found = conn.transaction(|conn| {
         operator.answer_for(conn)?;
         user::set_role(conn, id, role)

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod cache;
 pub mod cli;
 pub mod commerce;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod demo;
 #[cfg(feature = "dev")]
 pub mod dev;
 pub mod domain;
+pub mod freshness;
 pub mod handlers;
 pub mod healthcheck;
 pub mod http;
@@ -30,5 +32,6 @@ pub mod schema;
 pub mod server;
 pub mod signals;
 pub mod telemetry;
+pub mod ticking;
 pub mod tls;
 pub mod webhooks;

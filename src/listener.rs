@@ -4,16 +4,17 @@
 //! milliseconds: one system call, no statement. What is missed while the connection is away costs only time, because
 //! everything that listens also looks by itself; whoever cannot wait asks [`Hearing::is_current`].
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use diesel::connection::SimpleConnection;
-use diesel::{PgConnection, QueryResult};
+use diesel::{PgConnection, QueryResult, RunQueryDsl, sql_query, sql_types};
 use secrecy::SecretString;
+use uuid::Uuid;
 
-use crate::db;
+use crate::db::{self, ConnectError};
 
 /// How often the socket is looked at: the delay of a message at most.
 const LOOK: Duration = Duration::from_millis(5);
@@ -21,13 +22,18 @@ const LOOK: Duration = Duration::from_millis(5);
 const CONFIRM: Duration = Duration::from_secs(1);
 /// After how long without such a sign messages may have been missed.
 const STALE: Duration = Duration::from_secs(3);
+/// How long a hello may take to arrive.
+const HELLO: Duration = Duration::from_secs(2);
+/// On which it is sent. Everybody on this database hears it and knows by its payload whose it is.
+const HELLO_CHANNEL: &str = "lectern_hello";
 /// The longest pause between two tries to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 /// What the listener tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Notice<'a> {
-    /// From now on every message is heard. What came before was not: look at everything once.
+    /// From now on every message is heard. What came before was not: look at everything once. Only when this was
+    /// told is hearing current.
     Began,
     /// A transaction that sent this was committed.
     Heard { channel: &'a str, payload: &'a str },
@@ -35,20 +41,35 @@ pub enum Notice<'a> {
     Lost,
 }
 
-/// Whether messages arrive. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Hearing(Arc<Mutex<Option<Instant>>>);
+/// Whether messages arrive. Cheap to clone, and cheap to ask.
+#[derive(Debug, Clone)]
+pub struct Hearing {
+    began: Instant,
+    /// Until when everything was heard, in nanoseconds since `began`; 0 while nothing is.
+    confirmed: Arc<AtomicU64>,
+}
+
+impl Default for Hearing {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            confirmed: Arc::default(),
+        }
+    }
+}
 
 impl Hearing {
     /// Whether everything has been heard that was committed until a few seconds ago. False without a listener, and
     /// soon after its connection has gone, silently or not.
     pub fn is_current(&self) -> bool {
-        let confirmed = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        confirmed.is_some_and(|at| at.elapsed() < STALE)
+        let confirmed = self.confirmed.load(Ordering::Acquire);
+        confirmed != 0 && self.began.elapsed() < Duration::from_nanos(confirmed) + STALE
     }
 
     fn set(&self, confirmed: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = confirmed;
+        let since = confirmed.map(|at| at.saturating_duration_since(self.began).as_nanos());
+        let nanos = since.map_or(0, |nanos| u64::try_from(nanos).unwrap_or(u64::MAX).max(1));
+        self.confirmed.store(nanos, Ordering::Release);
     }
 }
 
@@ -102,35 +123,45 @@ impl Ear {
     fn keep_listening(&self, hear: impl Fn(Notice<'_>)) {
         let mut failures = 0;
         while !self.has_ended() {
-            if let Some(mut conn) = self.connect() {
-                failures = 0;
-                hear(Notice::Began);
-                if let Err(error) = self.listen(&mut conn, &hear) {
-                    tracing::warn!(%error, "the listener lost its connection");
+            match self.connect() {
+                Err(error) if failures == 0 => tracing::warn!(%error, "the listener hears nothing"),
+                Err(error) => tracing::debug!(%error, "the listener still hears nothing"),
+                Ok(mut conn) => {
+                    failures = 0;
+                    self.hearing.set(Some(Instant::now()));
+                    hear(Notice::Began);
+                    if let Err(error) = self.listen(&mut conn, &hear) {
+                        tracing::warn!(%error, "the listener lost its connection");
+                    }
+                    self.hearing.set(None);
+                    hear(Notice::Lost);
                 }
-                self.hearing.set(None);
-                hear(Notice::Lost);
             }
             failures += 1;
             self.rest(pause(failures));
         }
     }
 
-    /// A connection that listens already; the log has the cause when there is none.
-    fn connect(&self) -> Option<PgConnection> {
+    /// A connection that has proven that it hears.
+    fn connect(&self) -> Result<PgConnection, ConnectError> {
+        let mut conn = db::connect_directly(&self.url)?;
         let listen: String = self
             .channels
             .iter()
+            .chain(&[HELLO_CHANNEL])
             .map(|channel| format!("LISTEN {channel};"))
             .collect();
-        let mut conn = db::connect(&self.url)
-            .inspect_err(|error| tracing::warn!(%error, "the listener cannot connect"))
-            .ok()?;
-        conn.batch_execute(&listen)
-            .inspect_err(|error| tracing::warn!(%error, "the listener cannot listen"))
-            .ok()?;
-        self.hearing.set(Some(Instant::now()));
-        Some(conn)
+        conn.batch_execute(&listen)?;
+        let hello = Uuid::new_v4().to_string();
+        sql_query("SELECT pg_notify($1, $2)")
+            .bind::<sql_types::Text, _>(HELLO_CHANNEL)
+            .bind::<sql_types::Text, _>(&hello)
+            .execute(&mut db::connect(&self.url)?)?;
+        if !hears(&mut conn, &hello)? {
+            return Err(ConnectError::Deaf);
+        }
+        conn.batch_execute(&format!("UNLISTEN {HELLO_CHANNEL}"))?;
+        Ok(conn)
     }
 
     /// Passes messages on until the connection breaks or the listener ends.
@@ -165,6 +196,20 @@ impl Ear {
             thread::sleep(LOOK);
         }
     }
+}
+
+/// Whether a message comes by itself: no statement is sent meanwhile.
+fn hears(conn: &mut PgConnection, hello: &str) -> QueryResult<bool> {
+    let said = Instant::now();
+    while said.elapsed() < HELLO {
+        for message in conn.notifications_iter() {
+            if message?.payload == hello {
+                return Ok(true);
+            }
+        }
+        thread::sleep(LOOK);
+    }
+    Ok(false)
 }
 
 /// Doubling from 0.1 s, with half of it at random, so that not all instances come back together.

@@ -123,6 +123,7 @@ pub struct Metrics {
     connections_awaited: Figure,
     listener_current: Figure,
     rate_limiter_degraded: Figure,
+    replica_lag: Figure,
 }
 
 /// How much waits in the inbox or the outbox.
@@ -261,6 +262,12 @@ impl Metrics {
                 "Whether Redis is configured but silent, so that this instance counts for itself",
                 Figure::default(),
             ),
+            replica_lag: add(
+                r,
+                "replica_lag_seconds",
+                "How long ago the replica had everything that the database had",
+                Figure::default(),
+            ),
             registry,
         }
     }
@@ -339,15 +346,18 @@ impl Metrics {
 pub async fn scrape(state: &AppState) -> String {
     let metrics = &state.metrics;
     let (in_use, awaited) = state.db.load();
-    metrics.connections_in_use.set(in_use);
-    metrics.connections_awaited.set(awaited);
+    metrics.connections_in_use.set(in_use.into());
+    metrics.connections_awaited.set(awaited.into());
     metrics
         .listener_current
         .set(f64::from(state.hearing.is_current()));
     metrics
         .rate_limiter_degraded
         .set(f64::from(state.rate_limiter.is_degraded()));
-    let measured = state.db.read(|conn| Ok(backlog::measure(conn)?));
+    if let Some(replica) = state.db.replica() {
+        metrics.replica_lag.set(replica.lag());
+    }
+    let measured = state.db.read_patiently(|conn| Ok(backlog::measure(conn)?));
     let backlogs = timeout(MEASURE_WAIT, measured).await;
     metrics.database_up.set(f64::from(state.db.is_up()));
     if let Ok(Ok(backlogs)) = backlogs {

@@ -367,10 +367,13 @@ impl From<DieselError> for Problem {
             DieselError::NotFound => Self::new(Code::NotFound),
             DieselError::BrokenTransactionManager
             | DieselError::DatabaseError(
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                // The last is what a standby answers to whoever takes it for the primary.
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::ReadOnlyTransaction,
                 _,
             ) => database_unavailable(&error),
-            // SQLSTATE 57014 and 55P03, which Diesel does not tell: the limits of db/connection.rs.
+            // SQLSTATE 57014 and 55P03, which Diesel does not tell: the limits of db/pooler.rs.
             DieselError::DatabaseError(_, info)
                 if info.message().starts_with("canceling statement due to") =>
             {

@@ -11,6 +11,7 @@ use anyhow::Context;
 use tokio::task::JoinHandle;
 
 use crate::app::{AppState, Extra, app};
+use crate::db::Follower;
 use crate::handlers::metrics;
 use crate::jobs::worker;
 use crate::listener::Listener;
@@ -84,6 +85,7 @@ fn serve_metrics(state: &AppState) -> anyhow::Result<Option<Server>> {
 struct Company {
     metrics: Option<ServerHandle>,
     _listener: Listener,
+    _follower: Option<Follower>,
 }
 
 impl Company {
@@ -95,6 +97,9 @@ impl Company {
         Ok(Self {
             metrics,
             _listener: listener,
+            _follower: state
+                .follow_replica()
+                .context("the replica cannot be followed")?,
         })
     }
 

@@ -51,7 +51,9 @@ def send(api, token, method, path, body=None):
 
 def start(lectern, postgres):
     port = free_port()
-    variables = os.environ | {"DATABASE_URL": postgres.url, "DATABASE_POOL_SIZE": "1", "RUST_LOG": "warn"}
+    # Nothing is kept, so that every request has to ask.
+    variables = os.environ | {"DATABASE_URL": postgres.url, "DATABASE_POOL_SIZE": "1", "CACHE_MIB": "0",
+                              "RUST_LOG": "warn"}
     folder = os.path.join(postgres.folder, "store")
     os.mkdir(folder)
     log = open(os.path.join(folder, "log"), "w")

@@ -18,19 +18,20 @@ const LONGEST: usize = 1 << 20;
 /// When the configuration is not complete, or the address is taken.
 pub async fn serve() -> anyhow::Result<()> {
     let config = Config::from_variables(|name| std::env::var(name).ok())?;
-    telemetry::init(config.log_format);
+    let _telemetry = telemetry::init(&config)?;
     let listener = server::bind(config.bind_addr)?;
     let body = web::Data::new(web::Bytes::from(vec![b' '; LONGEST]));
-    let server = server::serve(
+    server::run(
         listener,
         AppState::new(config)?,
+        false,
         Arc::new(move |config| {
             config
                 .app_data(body.clone())
                 .route("/fixed/{length}", web::get().to(answer));
         }),
-    )?;
-    Ok(server.await?)
+    )
+    .await
 }
 
 async fn answer(body: web::Data<web::Bytes>, length: web::Path<usize>) -> HttpResponse {

@@ -20,6 +20,7 @@ mod wrk;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use lectern::signals::EndSignals;
 
 /// What Lectern does in how much time.
 #[derive(Parser)]
@@ -51,10 +52,11 @@ enum Command {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
+    let mut signals = EndSignals::listen()?;
     // What was started ends with this, also when it is told to stop in the middle.
     tokio::select! {
         done = run(cli) => done,
-        signal = lectern::server::wait_for_signal() => Ok(signal?),
+        () = signals.next() => Ok(()),
     }
 }
 

@@ -1,9 +1,10 @@
 //! A handler's signature is its permission: [`CurrentUser`], [`MaybeUser`] or [`Admin`].
 
+use std::sync::Arc;
+
 use actix_web::dev::Payload;
 use actix_web::http::{Method, header};
 use actix_web::{FromRequest, HttpMessage, HttpRequest, web};
-use diesel::PgConnection;
 use futures_util::future::{LocalBoxFuture, Shared};
 use futures_util::{FutureExt, TryFutureExt};
 use uuid::Uuid;
@@ -18,32 +19,42 @@ use crate::http::idempotency::MaybeTicket;
 use crate::http::precondition::Precondition;
 use crate::http::request_id::RequestId;
 use crate::problem::{Code, Problem};
-use crate::repositories::user::{self, UserRow};
+use crate::repositories::user::{Person, UserRow};
 
-/// Somebody with a valid session token. The row is read for every request, so a role or a deletion counts at once.
+/// Somebody with a valid session token. Roles and rights are those of the database as of now: none is in the token.
 #[derive(Debug, Clone)]
 pub struct CurrentUser {
-    pub row: UserRow,
+    pub person: Arc<Person>,
     /// Whether another person acts as this one (Clerk's `act` claim).
     pub impersonated: bool,
 }
 
 impl CurrentUser {
     /// Our id, not Clerk's.
-    pub const fn id(&self) -> Uuid {
-        self.row.id
+    pub fn id(&self) -> Uuid {
+        self.person.row.id
+    }
+
+    /// The person, for those who keep or change what is known of them.
+    pub fn row(&self) -> UserRow {
+        self.person.row.clone()
+    }
+
+    /// Whether they hold this course.
+    pub fn may_open(&self, course_id: Uuid) -> bool {
+        self.person.may_open(course_id)
     }
 
     /// Whether this is the store's owner.
-    pub const fn is_admin(&self) -> bool {
-        matches!(self.row.role, UserRole::Admin)
+    pub fn is_admin(&self) -> bool {
+        matches!(self.person.row.role, UserRole::Admin)
     }
 
     /// Lets the store's owner pass, in person.
     ///
     /// # Errors
     /// 403.
-    pub const fn as_admin(&self) -> Result<(), Problem> {
+    pub fn as_admin(&self) -> Result<(), Problem> {
         if self.is_admin() {
             self.in_person()
         } else {
@@ -162,24 +173,23 @@ fn authenticate(
         };
         let state = state.ok_or_else(|| Problem::internal("no state"))?;
         let impersonated = claims.impersonated();
-        let find = move |conn: &mut PgConnection| match user::find_by_clerk_id(conn, &claims.sub)? {
-            Some(row) => Ok(row),
-            None => Ok(user::provision(conn, &claims.sub)?),
-        };
-        let row = state.db.read(find).await?;
-        if row.deleted_at.is_some() {
+        let person = state.cache.person(&claims.sub).await?;
+        if person.row.deleted_at.is_some() {
             return Err(Problem::new(Code::AccountDeleted));
         }
-        RequestContext::identify(row.id);
-        Ok(Some(CurrentUser { row, impersonated }))
+        RequestContext::identify(person.row.id);
+        Ok(Some(CurrentUser {
+            person,
+            impersonated,
+        }))
     }
 }
 
 /// What the session token says, checked once however many want to know; the database is not asked.
-pub fn sender(request: &HttpRequest) -> Extraction<Option<Claims>> {
+pub fn sender(request: &HttpRequest) -> Extraction<Option<Arc<Claims>>> {
     let known = request
         .extensions()
-        .get::<Extraction<Option<Claims>>>()
+        .get::<Extraction<Option<Arc<Claims>>>>()
         .cloned();
     known.unwrap_or_else(|| {
         let token = bearer(request);
@@ -189,12 +199,8 @@ pub fn sender(request: &HttpRequest) -> Extraction<Option<Claims>> {
                 return Ok(None);
             };
             let state = state.ok_or_else(|| Problem::internal("no state"))?;
-            state
-                .verifier
-                .verify(&token)
-                .await
-                .map(Some)
-                .map_err(refusal)
+            let verified = state.cache.session(&state.verifier, &token).await;
+            verified.map(Some).map_err(refusal)
         };
         let sender = verified.boxed_local().shared();
         request.extensions_mut().insert(sender.clone());

@@ -1,6 +1,9 @@
 //! Clerk session tokens: what makes one valid, and what it says. Rights are not read from here: roles live in
 //! the database alone.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, Header, Validation, errors::ErrorKind};
 use serde::{Deserialize, de::IgnoredAny};
@@ -60,6 +63,33 @@ impl Claims {
     #[must_use]
     pub fn impersonated(&self) -> bool {
         self.act.is_some()
+    }
+}
+
+/// How long it may be remembered that a token is good: so long goes one that was signed with a key that was withdrawn.
+const REMEMBERED: Duration = Duration::from_mins(1);
+
+/// The claims of a token that was checked a moment ago.
+#[derive(Debug, Clone)]
+pub struct Verified {
+    pub claims: Arc<Claims>,
+    until: Instant,
+}
+
+impl Verified {
+    /// Claims that were checked just now.
+    pub fn new(claims: Claims) -> Self {
+        let left = claims.exp.saturating_sub(Utc::now().timestamp());
+        let left = Duration::from_secs(u64::try_from(left).unwrap_or(0));
+        Self {
+            claims: Arc::new(claims),
+            until: Instant::now() + left.min(REMEMBERED),
+        }
+    }
+
+    /// Whether they need not be checked again.
+    pub fn is_current(&self) -> bool {
+        Instant::now() < self.until
     }
 }
 

@@ -23,8 +23,14 @@ use crate::webhooks::signature::{StandardSecret, StripeSecret};
 #[derive(Debug, Clone)]
 pub struct Config {
     pub database_url: SecretString,
+    /// The database itself, where the other URL leads through a pooler.
+    pub database_direct_url: Option<SecretString>,
+    /// A streaming replica, for reads that may be answered from there.
+    pub database_replica_url: Option<SecretString>,
     /// Connections to the database, and so requests that use it at once.
     pub database_pool_size: u32,
+    /// What may be kept of what was read, in bytes; 0 keeps nothing.
+    pub cache_bytes: u64,
     pub bind_addr: SocketAddr,
     /// How the world reaches the API; without a trailing slash.
     pub public_url: String,
@@ -168,14 +174,17 @@ impl Config {
         checked(&variable, Self::read)
     }
 
-    /// The database alone, for commands that need nothing else.
+    /// The database alone and around any pooler, for commands that need nothing else.
     ///
     /// # Errors
     /// When it is missing or malformed.
-    pub fn database_url(
+    pub fn direct_database_url(
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<SecretString, ConfigErrors> {
-        checked(&variable, |vars| vars.database_url().into())
+        checked(&variable, |vars| {
+            let direct = vars.optional_database_url(DATABASE_DIRECT_URL);
+            direct.unwrap_or_else(|| vars.database_url("DATABASE_URL"))
+        })
     }
 
     /// Where the API listens, alone.
@@ -197,6 +206,13 @@ impl Config {
         checked(&variable, |vars| vars.currency())
     }
 
+    /// Where sessions are one's own: for migrations and LISTEN.
+    pub fn direct_url(&self) -> &SecretString {
+        self.database_direct_url
+            .as_ref()
+            .unwrap_or(&self.database_url)
+    }
+
     /// Whether what this address says of others counts.
     pub fn trusts(&self, address: IpAddr) -> bool {
         let mut proxies = self.trusted_proxies.iter();
@@ -206,12 +222,20 @@ impl Config {
     fn read(vars: &mut Variables<'_>) -> Self {
         let issuer = vars.required_url("CLERK_ISSUER");
         Self {
-            database_url: vars.database_url().into(),
+            database_url: vars.database_url("DATABASE_URL"),
+            database_direct_url: vars.optional_database_url(DATABASE_DIRECT_URL),
+            database_replica_url: vars.optional_database_url("DATABASE_REPLICA_URL"),
             database_pool_size: vars
                 .parsed_if("DATABASE_POOL_SIZE", "a number from 1 to 1000", |size| {
                     (1..=1000).contains(size)
                 })
                 .unwrap_or_else(default_pool_size),
+            cache_bytes: vars
+                .parsed_if("CACHE_MIB", "a number from 0 to 65536", |size: &u64| {
+                    *size <= 65_536
+                })
+                .unwrap_or(64)
+                << 20,
             public_url: vars.required_url("PUBLIC_URL"),
             clerk: ClerkConfig {
                 jwks_url: vars
@@ -285,6 +309,8 @@ impl Config {
         }
     }
 }
+
+const DATABASE_DIRECT_URL: &str = "DATABASE_DIRECT_URL";
 
 /// Postgres works best with few connections: two for each core, and a few that wait for its disk.
 fn default_pool_size() -> u32 {

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use url::Url;
 
 use super::{ANY_LOOPBACK, ANY_PARTY, ConfigErrors, LogFormat, Origins, TlsConfig, TracesConfig};
@@ -133,9 +134,9 @@ impl Variables<'_> {
         }
     }
 
-    pub fn database_url(&mut self) -> String {
+    pub fn database_url(&mut self, name: &'static str) -> SecretString {
         let what = "a postgres:// URL (with percent-encoding of :/?#[]@% in user and password)";
-        let url = self.required_with("DATABASE_URL", what, is_database_url);
+        let url = self.required_with(name, what, is_database_url);
         let asks_for_tls = [
             "sslmode=require",
             "sslmode=verify-ca",
@@ -143,11 +144,15 @@ impl Variables<'_> {
         ];
         if !cfg!(feature = "pg-tls") && asks_for_tls.iter().any(|mode| url.contains(mode)) {
             self.fault(
-                "DATABASE_URL",
+                name,
                 "asks for TLS, which this build leaves out; build with `--features pg-tls`",
             );
         }
-        url
+        url.into()
+    }
+
+    pub fn optional_database_url(&mut self, name: &'static str) -> Option<SecretString> {
+        self.value(name).map(|_| self.database_url(name))
     }
 
     pub fn bind_addr(&mut self) -> SocketAddr {

@@ -1,52 +1,72 @@
-//! Opening a connection: its limits, what counts its statements, and words about a failure that hold no secret.
+//! Opening a connection: what libpq is told, and words about a failure that hold no secret.
 
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
-use diesel::connection::{InstrumentationEvent, SimpleConnection};
+use diesel::connection::CacheSize;
 use diesel::prelude::*;
-use diesel::r2d2::{CustomizeConnection, Error, HandleError};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::MigrationError;
-use crate::context::RequestContext;
+/// What holds unless the URL says otherwise: a server that is gone, with or without a word, is noticed within five
+/// seconds. <https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS>
+const DEFAULTS: &str = "connect_timeout=2&tcp_user_timeout=5000&keepalives_idle=2&keepalives_interval=1\
+    &keepalives_count=3&target_session_attrs=";
 
-/// How long one statement may run, and wait for somebody else's lock, before the database gives it up. None runs long
-/// enough for machine code to be worth its making.
-const LIMITS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET jit = off";
+/// What a server has to be. After a failover, an address may lead to one that has changed its part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Primary,
+    Standby,
+}
 
-/// A connection outside the pool, for commands that run before or without a server.
+/// Why there is no connection, without what is secret.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("the database of DATABASE_URL cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("a statement failed: {0}")]
+    Query(#[from] diesel::result::Error),
+    #[error("the server is not what it was: primary and standby have changed parts")]
+    OtherRole,
+    #[error(
+        "a pooler in transaction mode is in front of the database, and this needs a session of its own; set DATABASE_DIRECT_URL to the database itself"
+    )]
+    Pooled,
+    #[error(
+        "a hello from another connection did not arrive; set DATABASE_DIRECT_URL to the database itself, around whatever is in front of it"
+    )]
+    Deaf,
+}
+
+/// A connection outside the pool, for commands that run before or without a server. It keeps no statement, so that it
+/// does not matter what is in front of the database.
 ///
 /// # Errors
 /// When the database cannot be reached.
-pub fn connect(url: &SecretString) -> Result<PgConnection, MigrationError> {
-    PgConnection::establish(url.expose_secret())
-        .map_err(|error| MigrationError::Connect(without_secrets(&error)))
+pub fn connect(url: &SecretString) -> Result<PgConnection, ConnectError> {
+    connect_to(url, Role::Primary)
 }
 
-/// Limits every connection of the pool, and counts what it is sent.
-#[derive(Debug)]
-pub struct Prepare(pub Arc<AtomicU64>);
+/// [`connect`], to a server in this role.
+///
+/// # Errors
+/// When there is none.
+pub fn connect_to(url: &SecretString, role: Role) -> Result<PgConnection, ConnectError> {
+    let mut conn = PgConnection::establish(&with_defaults(url.expose_secret(), role))
+        .map_err(|error| ConnectError::Unreachable(without_secrets(&error)))?;
+    conn.set_prepared_statement_cache_size(CacheSize::Disabled);
+    Ok(conn)
+}
 
-impl CustomizeConnection<PgConnection, Error> for Prepare {
-    fn on_acquire(&self, conn: &mut PgConnection) -> Result<(), Error> {
-        conn.batch_execute(LIMITS).map_err(Error::QueryError)?;
-        let statements = Arc::clone(&self.0);
-        let mut begun = Instant::now();
-        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
-            InstrumentationEvent::StartQuery { .. } => {
-                statements.fetch_add(1, Ordering::Relaxed);
-                begun = Instant::now();
-            }
-            InstrumentationEvent::FinishQuery { .. } => {
-                RequestContext::count_statement(begun.elapsed());
-            }
-            _ => {}
-        });
-        Ok(())
-    }
+/// Of an option that is named twice, libpq takes the last.
+fn with_defaults(url: &str, role: Role) -> String {
+    let (place, options) = url.split_once('?').unwrap_or((url, ""));
+    let role = match role {
+        Role::Primary => "read-write",
+        Role::Standby => "standby",
+    };
+    format!("{place}?{DEFAULTS}{role}&{options}")
+        .trim_end_matches('&')
+        .to_owned()
 }
 
 /// libpq's words where they are about the server. Where they are about the connection string they may quote it, and
@@ -58,23 +78,5 @@ fn without_secrets(error: &impl fmt::Display) -> String {
         text.trim_end().to_owned()
     } else {
         "DATABASE_URL has options that libpq does not understand".to_owned()
-    }
-}
-
-/// The pool's background errors.
-#[derive(Debug)]
-pub struct LogPoolErrors;
-
-impl HandleError<Error> for LogPoolErrors {
-    fn handle_error(&self, error: Error) {
-        match error {
-            Error::ConnectionError(error) => {
-                let error = without_secrets(&error);
-                tracing::warn!(error, "the pool could not open a connection");
-            }
-            Error::QueryError(error) => {
-                tracing::warn!(%error, "the pool lost a connection that nobody used");
-            }
-        }
     }
 }

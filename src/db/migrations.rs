@@ -9,8 +9,6 @@ pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!();
 /// What went wrong with the migrations, for the operator.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrationError {
-    #[error("the database of DATABASE_URL cannot be reached: {0}")]
-    Connect(String),
     #[error("a statement failed: {0}")]
     Query(#[from] diesel::result::Error),
     #[error("a migration failed: {0}")]

@@ -2,98 +2,78 @@
 
 mod actor;
 mod connection;
-mod manager;
 mod migrations;
+mod pool;
+mod pooler;
+mod queue;
+mod replica;
+mod sessions;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use diesel::prelude::*;
-use diesel::r2d2::{Pool, PooledConnection, R2D2Connection};
 use prometheus_client::metrics::histogram::Histogram;
-use secrecy::SecretString;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
 pub use self::actor::Actor;
-pub use self::connection::connect;
-use self::connection::{LogPoolErrors, Prepare};
-use self::manager::Manager;
+use self::connection::Role;
+pub use self::connection::{ConnectError, connect};
 pub use self::migrations::{
     MIGRATIONS, MigrationError, migrate_down, migrate_up, pending_migrations,
 };
-use crate::context::RequestContext;
+use self::pool::Pool;
+pub use self::pooler::connect_directly;
+pub use self::replica::{Follower, Replica};
+use crate::config::Config;
+use crate::freshness::Freshness;
 use crate::http::answer::Answer;
-use crate::metrics;
-use crate::problem::{Code, Problem, database_unavailable};
+use crate::problem::Problem;
 use crate::repositories::version::Versioned;
 
-/// How long a request waits for a free connection before it is answered with 503.
-const PERMIT_WAIT: Duration = Duration::from_secs(3);
-/// How long a request waits for its statements in all, should the database not even say that it is late.
-const WORK_WAIT: Duration = Duration::from_secs(15);
-/// How long opening a connection may take.
-const CONNECT_WAIT: Duration = Duration::from_secs(2);
-
 /// The database, as seen from async code. Cheap to clone.
-///
-/// Diesel is synchronous, so its work runs on the runtime's blocking threads. There are as many permits as
-/// connections and a request takes one before it takes a thread, so waiting for the pool costs no thread.
 #[derive(Clone)]
 pub struct Db {
-    pool: Pool<Manager>,
-    permits: Arc<Semaphore>,
-    statements: Arc<AtomicU64>,
-    size: u32,
-    awaited: Arc<AtomicU32>,
-    is_up: Arc<AtomicBool>,
-    waits: Histogram,
+    primary: Pool,
+    replica: Option<Replica>,
+    freshness: Freshness,
 }
 
 impl Db {
-    /// A pool of at most `size` connections, opened when they are first needed.
-    pub fn new(url: &SecretString, size: u32) -> Self {
-        let statements = Arc::new(AtomicU64::new(0));
-        let pool = Pool::builder()
-            .max_size(size)
-            .min_idle(Some(1))
-            .connection_timeout(CONNECT_WAIT)
-            .test_on_check_out(true)
-            .connection_customizer(Box::new(Prepare(Arc::clone(&statements))))
-            .error_handler(Box::new(LogPoolErrors))
-            .build_unchecked(Manager::new(url));
+    /// The servers of the configuration. Connections are opened when they are first needed. `freshness` learns what
+    /// transactions change.
+    pub fn new(config: &Config, freshness: Freshness) -> Self {
+        let size = config.database_pool_size;
+        let replica = config.database_replica_url.clone();
         Self {
-            pool,
-            permits: Arc::new(Semaphore::new(size as usize)),
-            statements,
-            size,
-            awaited: Arc::default(),
-            is_up: Arc::default(),
-            waits: metrics::seconds(),
+            primary: Pool::new(&config.database_url, size, Role::Primary),
+            replica: replica.map(|url| Replica::new(url, size)),
+            freshness,
         }
+    }
+
+    /// The replica, if there is one.
+    pub fn replica(&self) -> Option<&Replica> {
+        self.replica.as_ref()
     }
 
     /// How many statements were sent so far, those that begin and end transactions included.
     pub fn statements(&self) -> u64 {
-        self.statements.load(Ordering::Relaxed)
+        self.primary.statements()
     }
 
     /// How many connections are in use, and how many requests wait for one.
-    pub fn load(&self) -> (f64, f64) {
-        let free = u32::try_from(self.permits.available_permits()).unwrap_or(u32::MAX);
-        let in_use = self.size.saturating_sub(free);
-        (in_use.into(), self.awaited.load(Ordering::Relaxed).into())
+    pub fn load(&self) -> (u32, u32) {
+        self.primary.load()
     }
 
     /// Whether the database was there for the last who had a connection to it. Who waits for one knows nothing.
     pub fn is_up(&self) -> bool {
-        self.is_up.load(Ordering::Relaxed)
+        self.primary.is_up()
     }
 
     /// How long requests waited for a connection, in seconds.
     pub fn waits(&self) -> Histogram {
-        self.waits.clone()
+        self.primary.waits()
     }
 
     /// Runs statements that need no transaction: a single one, or reads that may differ by a moment.
@@ -105,38 +85,44 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
     {
-        let waiting = Waiting::new(&self.awaited);
-        let begun = Instant::now();
-        let permit = timeout(PERMIT_WAIT, Arc::clone(&self.permits).acquire_owned()).await;
-        self.waits.observe(begun.elapsed().as_secs_f64());
-        drop(waiting);
-        let permit = permit
-            .map_err(|_| database_unavailable(&"every connection is in use"))?
-            .map_err(Problem::internal)?;
-        let (pool, is_up) = (self.pool.clone(), Arc::clone(&self.is_up));
-        let (span, context) = (tracing::Span::current(), RequestContext::current());
-        let work = move || {
-            let _outer = span.entered();
-            let _span = tracing::debug_span!("database", otel.kind = "client").entered();
-            let result = connection(&pool).and_then(|mut conn| {
-                work(&mut conn).map_err(|problem| match problem.code() {
-                    // Diesel gives some of a dead connection's failures other names, such as an unknown type.
-                    Code::Internal if conn.is_broken() => {
-                        database_unavailable(&"the connection broke")
-                    }
-                    _ => problem,
-                })
-            });
-            let is_down = |problem: &Problem| problem.code() == Code::DatabaseUnavailable;
-            is_up.store(!result.as_ref().is_err_and(is_down), Ordering::Relaxed);
-            drop(permit);
-            result
-        };
-        let task = tokio::task::spawn_blocking(|| RequestContext::around_blocking(context, work));
-        // The connection stays with its thread until that is done.
-        let done = timeout(WORK_WAIT, task).await;
-        let done = done.map_err(|_| database_unavailable(&"the statements took too long"))?;
-        done.map_err(Problem::internal)?
+        self.primary.run(false, work).await
+    }
+
+    /// [`Db::read`] for the few who have to be answered under load as well, such as whoever asks whether this instance
+    /// is ready: were it not while it is busy, the others would get its load on top of theirs.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn read_patiently<T, F>(&self, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
+    {
+        self.primary.run(true, work).await
+    }
+
+    /// Runs reads on the replica if it has all that they depend on, else on the primary. `holds` says whether what was
+    /// read at some moment would still hold. `work` is told such a moment, for those who keep what it returns, and may
+    /// run twice.
+    ///
+    /// # Errors
+    /// As [`Db::read`].
+    pub async fn read_anywhere<T, F>(
+        &self,
+        holds: impl Fn(Instant) -> bool,
+        work: F,
+    ) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        F: Fn(&mut PgConnection, Instant) -> Result<T, Problem> + Send + Sync + 'static,
+    {
+        let work = Arc::new(work);
+        if let Some(replica) = &self.replica
+            && let Some(answer) = replica.read(holds, &work).await
+        {
+            return answer;
+        }
+        self.read(move |conn| work(conn, Instant::now())).await
     }
 
     /// Runs `work` in one transaction (READ COMMITTED): committed when it returns `Ok`, rolled back otherwise.
@@ -148,7 +134,9 @@ impl Db {
         T: Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
     {
-        self.read(move |conn| conn.transaction(work)).await
+        let freshness = self.freshness.clone();
+        self.read(move |conn| freshness.transaction(conn, work))
+            .await
     }
 
     /// A transaction that somebody answers for: what it changes is in the audit log. It is done only on the
@@ -195,26 +183,4 @@ impl Db {
         })
         .await
     }
-}
-
-/// One more that waits, until it is dropped: a caller may give up at any time.
-struct Waiting<'a>(&'a AtomicU32);
-
-impl<'a> Waiting<'a> {
-    fn new(count: &'a AtomicU32) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-fn connection(pool: &Pool<Manager>) -> Result<PooledConnection<Manager>, Problem> {
-    // Not the error itself: it repeats libpq's words, which the pool has logged without what is secret in them.
-    pool.get()
-        .map_err(|_| database_unavailable(&"no connection could be opened in time"))
 }

@@ -88,7 +88,7 @@ pub fn run(options: &DevOptions) -> anyhow::Result<()> {
         Config::from_variables(|name| variable(name).or_else(|| defaults.get(name).cloned()))?;
     let _telemetry = telemetry::init(&config)?;
 
-    let mut conn = db::connect(&config.database_url)?;
+    let mut conn = db::connect_directly(config.direct_url())?;
     db::migrate_up(&mut conn)?;
     match demo::seed(&mut conn, config.currency.as_str()) {
         Ok(seeded) => providers.adopt(&seeded)?,

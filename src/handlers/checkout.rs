@@ -158,7 +158,7 @@ pub async fn create(
         country: country::of(&request, &state.config),
         expected_total_in_cents: input.expected_total_in_cents,
     };
-    let session = CheckoutSession::from(commerce::open(&state, user.row, order).await?);
+    let session = CheckoutSession::from(commerce::open(&state, user.row(), order).await?);
     Ok(created(
         &format!("/v1/checkout/sessions/{}", session.id),
         &session,
@@ -187,13 +187,13 @@ pub async fn show(
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let id = *id;
+    let (id, user_id) = (*id, user.id());
     let wait = prefer::wait(request.headers());
     let deadline = Instant::now() + wait.unwrap_or_default();
     let read = || {
         state
             .db
-            .read(move |conn| Ok(checkout::find_of_user(conn, id, user.row.id)?))
+            .read(move |conn| Ok(checkout::find_of_user(conn, id, user_id)?))
     };
     let mut current = read().await?;
     let before = current.0.status;

@@ -8,20 +8,19 @@ use uuid::Uuid;
 use super::{Named, private};
 use crate::app::AppState;
 use crate::auth::extractors::CurrentUser;
+use crate::auth::policy::{self, Viewer};
 use crate::domain::enums::{CourseSectionStatus, LessonStatus};
-use crate::domain::progress::Progress;
-use crate::problem::{Code, Problem};
-use crate::repositories::course::CourseRow;
-use crate::repositories::user_course_access;
-use crate::repositories::user_lesson_complete::{self, PlayerLine};
+use crate::domain::outline::{Outline, Section, Sight};
+use crate::domain::ticks::Ticks;
+use crate::problem::Problem;
 
 /// A course as its learner plays it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Player {
+pub struct Player<'a> {
     pub id: Uuid,
-    pub name: String,
-    pub description: String,
+    pub name: &'a str,
+    pub description: &'a str,
     pub section_count: usize,
     /// Lessons that count toward progress.
     pub lesson_count: usize,
@@ -32,78 +31,64 @@ pub struct Player {
     /// Where to go on: the first lesson that is not complete; null when there is none.
     #[schema(required = true)]
     pub next_lesson: Option<Named>,
-    pub sections: Vec<PlayerSection>,
+    pub sections: Vec<PlayerSection<'a>>,
 }
 
 /// A section in the player.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct PlayerSection {
+pub struct PlayerSection<'a> {
     pub id: Uuid,
-    pub name: String,
+    pub name: &'a str,
     pub status: CourseSectionStatus,
-    pub lessons: Vec<PlayerLesson>,
+    pub lessons: Vec<PlayerLesson<'a>>,
 }
 
 /// A lesson in the player.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct PlayerLesson {
+pub struct PlayerLesson<'a> {
     pub id: Uuid,
-    pub name: String,
+    pub name: &'a str,
     pub status: LessonStatus,
     pub completed: bool,
 }
 
-impl Player {
-    fn new(course: CourseRow, lines: Vec<PlayerLine>) -> Self {
-        let mut sections: Vec<PlayerSection> = Vec::new();
-        let mut progress = Progress::default();
-        let mut next_lesson = None;
-        for PlayerLine {
-            section: (id, name, section_status),
-            lesson,
-            completed,
-        } in lines
-        {
-            if sections.last().is_none_or(|last| last.id != id) {
-                sections.push(PlayerSection {
-                    id,
-                    name,
-                    status: section_status,
-                    lessons: Vec::new(),
-                });
-            }
-            let (Some(section), Some((id, name, status))) = (sections.last_mut(), lesson) else {
-                continue;
-            };
-            // The owner sees private parts too, but they count for nobody.
-            if section_status == CourseSectionStatus::Public && status != LessonStatus::Private {
-                progress.count(completed);
-                if !completed && next_lesson.is_none() {
-                    next_lesson = Some(Named {
-                        id,
-                        name: name.clone(),
-                    });
-                }
-            }
-            section.lessons.push(PlayerLesson {
-                id,
-                name,
-                status,
-                completed,
-            });
-        }
+impl<'a> Player<'a> {
+    fn new(course: &'a Outline, ticks: &Ticks, sight: Sight) -> Self {
+        // The owner sees private parts too, but they count for nobody.
+        let (progress, next_lesson) = course.progress(ticks);
+        let sections = course.sections(sight);
+        let sections: Vec<_> = sections
+            .map(|section| PlayerSection::new(section, ticks, sight))
+            .collect();
         Self {
             id: course.id,
-            name: course.name,
-            description: course.description,
+            name: &course.name,
+            description: &course.description,
             section_count: sections.len(),
             lesson_count: progress.counted,
             completed_lesson_count: progress.completed,
             percent: progress.percent(),
-            next_lesson,
+            next_lesson: next_lesson.map(Named::from),
             sections,
+        }
+    }
+}
+
+impl<'a> PlayerSection<'a> {
+    fn new(section: &'a Section, ticks: &Ticks, sight: Sight) -> Self {
+        let lessons = section.lessons(sight).map(|lesson| PlayerLesson {
+            id: lesson.id,
+            name: &lesson.name,
+            status: lesson.status,
+            completed: ticks.has(lesson.id),
+        });
+        Self {
+            id: section.id,
+            name: &section.name,
+            status: section.status,
+            lessons: lessons.collect(),
         }
     }
 }
@@ -121,17 +106,8 @@ pub async fn player(
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let player = state
-        .db
-        .read(move |conn| {
-            let (course, has_access) = user_course_access::course_for(conn, user.id(), *id)?;
-            if !has_access && !user.is_admin() {
-                return Err(Problem::new(Code::CourseAccessRequired));
-            }
-            let lines =
-                user_lesson_complete::player_outline(conn, user.id(), course.id, user.is_admin())?;
-            Ok(Player::new(course, lines))
-        })
-        .await?;
-    Ok(private(&player))
+    let (course, ticks) = state.cache.course(*id, Some(user.id())).await?;
+    let viewer = Viewer::of(Some(&user), *id);
+    policy::play(viewer)?;
+    Ok(private(&Player::new(&course, &ticks, viewer.sight())))
 }

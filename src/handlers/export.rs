@@ -56,7 +56,7 @@ pub struct Completion {
 #[get("/v1/me/export")]
 pub async fn show(user: CurrentUser, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
     user.in_person()?;
-    let row = user.row;
+    let row = user.row();
     let export = state
         .db
         .read(move |conn| {
@@ -123,7 +123,9 @@ pub async fn delete(
     };
     state
         .db
-        .change(actor, move |conn| people::ask_for_deletion(conn, &user.row))
+        .change(actor, move |conn| {
+            people::ask_for_deletion(conn, &user.row())
+        })
         .await?;
     state.ring_if_deaf();
     Ok(accepted())

@@ -47,7 +47,7 @@ pub async fn readyz(state: web::Data<AppState>) -> Result<HttpResponse, Problem>
     }
     let (pending, lags) = state
         .db
-        .read(|conn| {
+        .read_patiently(|conn| {
             let pending = db::pending_migrations(conn).map_err(Problem::internal)?;
             let lags = pending.is_empty() && webhook_event::lags(conn, Utc::now() - INBOX_LAG)?;
             Ok((pending.len(), lags))

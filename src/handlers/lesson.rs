@@ -7,24 +7,23 @@ use uuid::Uuid;
 
 use super::{Named, private};
 use crate::app::AppState;
-use crate::auth::extractors::MaybeUser;
+use crate::auth::extractors::{CurrentUser, MaybeUser};
 use crate::auth::policy::{self, Viewer};
 use crate::domain::enums::LessonStatus;
-use crate::problem::Problem;
-use crate::repositories::lesson::{self, LessonInCourse};
+use crate::problem::{Code, Problem};
 
 /// A lesson to watch.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Lesson {
+pub struct Lesson<'a> {
     pub id: Uuid,
     pub course_id: Uuid,
     pub section_id: Uuid,
-    pub name: String,
+    pub name: &'a str,
     #[schema(required = true)]
-    pub description: Option<String>,
+    pub description: Option<&'a str>,
     #[schema(pattern = "^[A-Za-z0-9_-]{11}$", example = "dQw4w9WgXcQ")]
-    pub youtube_video_id: String,
+    pub youtube_video_id: &'a str,
     pub status: LessonStatus,
     /// Whether the caller has ticked it off.
     pub completed: bool,
@@ -36,24 +35,6 @@ pub struct Lesson {
     /// The lesson after.
     #[schema(required = true)]
     pub next_lesson: Option<Named>,
-}
-
-impl Lesson {
-    fn new(course_id: Uuid, found: LessonInCourse) -> Self {
-        Self {
-            id: found.id,
-            course_id,
-            section_id: found.section_id,
-            can_complete: found.has_access && found.counts(),
-            completed: found.has_access && found.completed,
-            previous_lesson: Named::of(found.previous_id, found.previous_name),
-            next_lesson: Named::of(found.next_id, found.next_name),
-            name: found.name,
-            description: found.description,
-            youtube_video_id: found.youtube_video_id,
-            status: found.status,
-        }
-    }
 }
 
 /// The path of a lesson in its course.
@@ -83,21 +64,25 @@ pub async fn watch(
         id: course_id,
         lesson_id,
     } = path.into_inner();
-    let (user_id, is_admin) = user.map_or((None, false), |user| (Some(user.id()), user.is_admin()));
-    let found = state
-        .db
-        .read(move |conn| {
-            Ok(lesson::find_in_course(
-                conn, course_id, lesson_id, user_id, is_admin,
-            )?)
-        })
-        .await?;
-    let viewer = match user_id {
-        _ if is_admin => Viewer::Admin,
-        Some(_) if found.has_access => Viewer::WithAccess,
-        Some(_) => Viewer::WithoutAccess,
-        None => Viewer::Anonymous,
-    };
-    policy::watch(found.status, viewer)?;
-    Ok(private(&Lesson::new(course_id, found)))
+    let learner = user.as_ref().map(CurrentUser::id);
+    let (course, ticks) = state.cache.course(course_id, learner).await?;
+    let viewer = Viewer::of(user.as_ref(), course_id);
+    let place = course.place(lesson_id, viewer.sight());
+    let place = place.ok_or(Problem::new(Code::NotFound))?;
+    let lesson = place.lesson;
+    policy::watch(lesson.status, viewer)?;
+    let holds = user.is_some_and(|user| user.may_open(course_id));
+    Ok(private(&Lesson {
+        id: lesson.id,
+        course_id,
+        section_id: place.section.id,
+        name: &lesson.name,
+        description: lesson.description.as_deref(),
+        youtube_video_id: &lesson.youtube_video_id,
+        status: lesson.status,
+        completed: holds && ticks.has(lesson.id),
+        can_complete: holds && place.section.counts(lesson),
+        previous_lesson: place.previous.map(Named::from),
+        next_lesson: place.next.map(Named::from),
+    }))
 }

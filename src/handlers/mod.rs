@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::domain::outline::Lesson;
+
 /// What changes while everybody may know it: kept for a minute, shown a little longer while a fresh one is fetched.
 pub const PUBLIC_CACHE: &str = "public, max-age=60, stale-while-revalidate=300";
 /// What depends on who asks.
@@ -71,9 +73,11 @@ pub struct Named {
     pub name: String,
 }
 
-impl Named {
-    /// A reference, when there is something to refer to.
-    pub fn of(id: Option<Uuid>, name: Option<String>) -> Option<Self> {
-        id.zip(name).map(|(id, name)| Self { id, name })
+impl From<&Lesson> for Named {
+    fn from(lesson: &Lesson) -> Self {
+        Self {
+            id: lesson.id,
+            name: lesson.name.to_string(),
+        }
     }
 }

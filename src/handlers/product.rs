@@ -1,20 +1,23 @@
 //! Products: the public catalogue, and the owner's side of it.
 
 use actix_web::{HttpRequest, HttpResponse, get, web};
+use diesel::PgConnection;
 use garde::Validate;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::public;
 use crate::app::AppState;
 use crate::domain::enums::{LessonStatus, ProductStatus};
+use crate::domain::outline::{Outline, Section, Sight};
 use crate::domain::slice::Slice;
 use crate::domain::text::SearchText;
 use crate::domain::time::Timestamp;
+use crate::freshness::Tag;
+use crate::http::finished::Finished;
 use crate::http::page::{Listing, Page, PageQuery, place};
 use crate::problem::Problem;
-use crate::repositories::product::{self, OutlineLine, ProductFilter, ProductOrder, ProductRow};
+use crate::repositories::product::{self, ProductFilter, ProductOrder, ProductRow};
 
 /// A product as everybody sees it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -93,43 +96,34 @@ pub struct OutlineLesson {
     pub status: LessonStatus,
 }
 
-/// Nests the lines of an outline, which come in order.
-fn nest(lines: Vec<OutlineLine>) -> Vec<OutlineCourse> {
-    let mut courses: Vec<OutlineCourse> = Vec::new();
-    for OutlineLine {
-        course: (id, name, description),
-        section,
-        lesson,
-    } in lines
-    {
-        if courses.last().is_none_or(|last| last.id != id) {
-            courses.push(OutlineCourse {
-                id,
-                name,
-                description,
-                section_count: 0,
-                lesson_count: 0,
-                sections: Vec::new(),
-            });
+impl From<&Outline> for OutlineCourse {
+    fn from(course: &Outline) -> Self {
+        let sections = course.sections(Sight::Public).map(OutlineSection::from);
+        let sections: Vec<_> = sections.collect();
+        Self {
+            id: course.id,
+            name: course.name.to_string(),
+            description: course.description.to_string(),
+            section_count: sections.len(),
+            lesson_count: course.lessons(Sight::Public).count(),
+            sections,
         }
-        let (Some(course), Some((id, name))) = (courses.last_mut(), section) else {
-            continue;
-        };
-        if course.sections.last().is_none_or(|last| last.id != id) {
-            course.section_count += 1;
-            course.sections.push(OutlineSection {
-                id,
-                name,
-                lessons: Vec::new(),
-            });
-        }
-        let (Some(section), Some((id, name, status))) = (course.sections.last_mut(), lesson) else {
-            continue;
-        };
-        course.lesson_count += 1;
-        section.lessons.push(OutlineLesson { id, name, status });
     }
-    courses
+}
+
+impl From<&Section> for OutlineSection {
+    fn from(section: &Section) -> Self {
+        let lessons = section.lessons(Sight::Public).map(|lesson| OutlineLesson {
+            id: lesson.id,
+            name: lesson.name.to_string(),
+            status: lesson.status,
+        });
+        Self {
+            id: section.id,
+            name: section.name.to_string(),
+            lessons: lessons.collect(),
+        }
+    }
 }
 
 /// The order of products; a minus sign turns it round.
@@ -242,20 +236,23 @@ pub async fn catalogue(
     Listing(query, asked): Listing<CatalogueQuery>,
 ) -> Result<HttpResponse, Problem> {
     const LIST: &str = "products";
-    let order = query.sort.after(LIST, asked.cursor.as_deref())?;
-    let filter = ProductFilter {
-        search: query.q.map(Into::into),
-        course_id: query.course_id,
+    let make = async || {
+        let order = query.sort.after(LIST, asked.cursor.as_deref())?;
+        let filter = ProductFilter {
+            search: query.q.map(Into::into),
+            course_id: query.course_id,
+        };
+        let size = asked.size();
+        let found = state
+            .db
+            .read(move |conn| Ok(product::catalogue(conn, &filter, order, size)?))
+            .await?;
+        let currency = state.config.currency.as_str();
+        let present = |row| Product::new(row, currency);
+        let page = query.sort.page(LIST, found, |row| row, present)?;
+        Finished::new(&page, page.link(&request), vec![Tag::Catalogue])
     };
-    let size = asked.size();
-    let found = state
-        .db
-        .read(move |conn| Ok(product::catalogue(conn, &filter, order, size)?))
-        .await?;
-    let currency = state.config.currency.as_str();
-    let present = |row| Product::new(row, currency);
-    let page = query.sort.page(LIST, found, |row| row, present)?;
-    Ok(page.to_response(&request, super::PUBLIC_CACHE))
+    state.cache.page(&request, make).await
 }
 
 /// Show a product
@@ -267,19 +264,25 @@ pub async fn catalogue(
 )]
 #[get("/v1/products/{id}")]
 pub async fn show(
+    request: HttpRequest,
     state: web::Data<AppState>,
     id: web::Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let (row, lines) = state
-        .db
-        .read(move |conn| {
-            let row = product::find_on_sale(conn, *id)?;
-            let lines = product::public_outline(conn, row.id)?;
-            Ok((row, lines))
-        })
-        .await?;
-    Ok(public(&ProductDetail {
-        product: Product::new(row, state.config.currency.as_str()),
-        courses: nest(lines),
-    }))
+    let make = async || {
+        let cache = state.cache.clone();
+        let read = move |conn: &mut PgConnection| {
+            let (row, course_ids) = product::find_with_courses(conn, *id)?;
+            let courses = cache.read_outlines(conn, &course_ids)?;
+            Ok((row, course_ids, courses))
+        };
+        let (row, course_ids, courses) = state.db.read(read).await?;
+        let tags = course_ids.into_iter().map(Tag::Course);
+        let tags = tags.chain([Tag::Product(row.id)]).collect();
+        let detail = ProductDetail {
+            product: Product::new(row, state.config.currency.as_str()),
+            courses: courses.iter().map(|course| (&**course).into()).collect(),
+        };
+        Finished::new(&detail, None, tags)
+    };
+    state.cache.page(&request, make).await
 }

@@ -55,5 +55,5 @@ impl From<UserRow> for User {
 )]
 #[get("/v1/me")]
 pub async fn me(user: CurrentUser) -> Result<HttpResponse, Problem> {
-    Ok(private(&User::from(user.row)))
+    Ok(private(&User::from(user.row())))
 }

@@ -8,11 +8,11 @@ use uuid::Uuid;
 use super::Named;
 use crate::app::AppState;
 use crate::auth::extractors::CurrentUser;
-use crate::domain::progress::Progress;
+use crate::domain::outline::{Outline, Sight};
+use crate::domain::ticks::Ticks;
 use crate::http::page::{Page, PageQuery, place};
 use crate::http::query::Query;
 use crate::problem::Problem;
-use crate::repositories::user_course_access;
 
 /// A course that the caller may open, with the progress in it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -21,10 +21,10 @@ pub struct MyCourse {
     pub id: Uuid,
     pub name: String,
     pub description: String,
-    pub section_count: i64,
+    pub section_count: usize,
     /// Lessons that count toward progress.
-    pub lesson_count: i64,
-    pub completed_lesson_count: i64,
+    pub lesson_count: usize,
+    pub completed_lesson_count: usize,
     /// Completed by counted, rounded down; 100 only when all are complete.
     #[schema(minimum = 0, maximum = 100)]
     pub percent: u8,
@@ -33,22 +33,18 @@ pub struct MyCourse {
     pub next_lesson: Option<Named>,
 }
 
-impl From<user_course_access::MyCourse> for MyCourse {
-    fn from(row: user_course_access::MyCourse) -> Self {
-        let count = |count| usize::try_from(count).unwrap_or(0);
-        let progress = Progress {
-            counted: count(row.lesson_count),
-            completed: count(row.completed_lesson_count),
-        };
+impl MyCourse {
+    fn new(course: &Outline, ticks: &Ticks) -> Self {
+        let (progress, next_lesson) = course.progress(ticks);
         Self {
-            id: row.id,
-            name: row.name,
-            description: row.description,
-            section_count: row.section_count,
-            lesson_count: row.lesson_count,
-            completed_lesson_count: row.completed_lesson_count,
+            id: course.id,
+            name: course.name.to_string(),
+            description: course.description.to_string(),
+            section_count: course.sections(Sight::Public).count(),
+            lesson_count: progress.counted,
+            completed_lesson_count: progress.completed,
             percent: progress.percent(),
-            next_lesson: Named::of(row.next_lesson_id, row.next_lesson_name),
+            next_lesson: next_lesson.map(Named::from),
         }
     }
 }
@@ -66,24 +62,16 @@ pub async fn my_courses(
     Query(query): Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     const SORT: &str = "me/courses name";
-    let after = place::<String>(query.cursor.as_deref(), SORT)?;
-    let size = query.size();
-    let found = state
-        .db
-        .read(move |conn| {
-            Ok(user_course_access::my_courses(
-                conn,
-                user.id(),
-                after.as_ref(),
-                size,
-            )?)
-        })
+    let after = place(query.cursor.as_deref(), SORT)?;
+    let (found, ticks) = state
+        .cache
+        .held_courses(user.id(), after, query.size())
         .await?;
     let page = Page::new(
         found,
         SORT,
-        |row| (row.name.clone(), row.id),
-        MyCourse::from,
+        |course| (course.name.to_string(), course.id),
+        |course| MyCourse::new(&course, &ticks),
     )?;
     Ok(page.to_response(&request, super::PRIVATE_CACHE))
 }

@@ -6,8 +6,8 @@ use uuid::Uuid;
 use super::no_content;
 use crate::app::AppState;
 use crate::auth::extractors::CurrentUser;
-use crate::problem::{Code, Problem};
-use crate::repositories::user_lesson_complete;
+use crate::problem::Problem;
+use crate::repositories::user_lesson_complete::Tick;
 
 /// Tick a lesson off
 #[utoipa::path(
@@ -43,18 +43,11 @@ async fn set(
     lesson_id: Uuid,
     completed: bool,
 ) -> Result<HttpResponse, Problem> {
-    let user_id = user.id();
-    let may_complete = state
-        .db
-        .read(move |conn| {
-            Ok(user_lesson_complete::set(
-                conn, user_id, lesson_id, completed,
-            )?)
-        })
-        .await?;
-    if may_complete {
-        Ok(no_content())
-    } else {
-        Err(Problem::new(Code::CourseAccessRequired))
-    }
+    let tick = Tick {
+        user_id: user.id(),
+        lesson_id,
+        completed,
+    };
+    state.ticking.set(tick).await?;
+    Ok(no_content())
 }

@@ -148,16 +148,20 @@ pub async fn conditional(
         .cloned();
     let version = version.as_deref().and_then(OnceLock::get);
     let is_done = matches!(response.status(), StatusCode::OK | StatusCode::CREATED);
-    if !is_done || response.headers().contains_key(header::ETAG) || !(is_read || version.is_some())
-    {
+    if !is_done || !(is_read || version.is_some()) {
         return Ok(response.map_into_boxed_body());
     }
     let (request, response) = response.into_parts();
     let (mut response, body) = response.into_parts();
-    let body = to_bytes(body)
-        .await
-        .map_err(|_| Problem::internal("a body cannot be read"))?;
-    let tag = strong(version.map(String::as_str), &body);
+    let (tag, body) = match response.headers().get(header::ETAG) {
+        Some(tag) => (text(tag), body.boxed()),
+        None => {
+            let body = to_bytes(body)
+                .await
+                .map_err(|_| Problem::internal("a body cannot be read"))?;
+            (strong(version.map(String::as_str), &body), body.boxed())
+        }
+    };
     if if_match.is_some_and(|tags| !tags.matches_strongly(&tag)) {
         let refused = Problem::new(Code::PreconditionFailed).error_response();
         return Ok(ServiceResponse::new(request, refused));
@@ -165,7 +169,7 @@ pub async fn conditional(
     if let Some(known) = if_none_match.as_ref().and_then(|tags| tags.matching(&tag)) {
         let mut unchanged = HttpResponse::NotModified().finish();
         for (name, value) in response.headers() {
-            if name != header::CONTENT_TYPE && name != header::CONTENT_LENGTH {
+            if !is_about_body(name) {
                 unchanged.headers_mut().append(name.clone(), value.clone());
             }
         }
@@ -173,10 +177,7 @@ pub async fn conditional(
         return Ok(ServiceResponse::new(request, unchanged));
     }
     set_tag(response.headers_mut(), &tag);
-    Ok(ServiceResponse::new(
-        request,
-        response.set_body(body).map_into_boxed_body(),
-    ))
+    Ok(ServiceResponse::new(request, response.set_body(body)))
 }
 
 /// Whether what is read at an address has a tag: probes change by the moment, and Swagger UI has tags of its own.
@@ -184,6 +185,21 @@ pub fn is_tagged(path: &str) -> bool {
     !["/healthz", "/readyz", "/metrics", "/docs", "/dev"]
         .iter()
         .any(|start| path.starts_with(start))
+}
+
+/// What goes with a body alone.
+fn is_about_body(name: &HeaderName) -> bool {
+    [
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_TYPE,
+        header::ETAG,
+    ]
+    .contains(name)
+}
+
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
 fn set_tag(headers: &mut HeaderMap, tag: &str) {

@@ -5,6 +5,7 @@ pub mod answer;
 pub mod client_address;
 pub mod country;
 pub mod etag;
+pub mod finished;
 pub mod idempotency;
 pub mod json;
 pub mod methods;

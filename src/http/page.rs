@@ -1,7 +1,7 @@
 //! Lists: a page of rows and the cursor of the next one, in the body and as `Link: rel="next"` (RFC 8288).
 
 use actix_web::dev::Payload;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use futures_util::future::LocalBoxFuture;
 use garde::Validate;
@@ -140,17 +140,22 @@ impl<T: Serialize> Page<T> {
     pub fn to_response(&self, request: &HttpRequest, cache_control: &'static str) -> HttpResponse {
         let mut response = HttpResponse::Ok();
         response.insert_header((header::CACHE_CONTROL, cache_control));
-        if let Some(cursor) = &self.next_cursor {
-            let kept = only(request.query_string(), |name| name != "cursor");
-            let query = form_urlencoded::Serializer::new(kept)
-                .append_pair("cursor", cursor)
-                .finish();
-            response.insert_header((
-                header::LINK,
-                format!("<{}?{query}>; rel=\"next\"", request.path()),
-            ));
+        if let Some(link) = self.link(request) {
+            response.insert_header((header::LINK, link));
         }
         response.json(self)
+    }
+
+    /// The `Link` to the next page, if there is one.
+    pub fn link(&self, request: &HttpRequest) -> Option<HeaderValue> {
+        let cursor = self.next_cursor.as_ref()?;
+        let kept = only(request.query_string(), |name| name != "cursor");
+        let query = form_urlencoded::Serializer::new(kept)
+            .append_pair("cursor", cursor)
+            .finish();
+        format!("<{}?{query}>; rel=\"next\"", request.path())
+            .try_into()
+            .ok()
     }
 }
 

@@ -27,37 +27,34 @@ pub async fn protect<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
-    let config = request
-        .app_data::<web::Data<AppState>>()
-        .map(|state| &state.config);
-    let public_url = config.map_or_else(String::new, |config| config.public_url.clone());
-    let has_tls =
-        public_url.starts_with("https://") || config.is_some_and(|config| config.tls.is_some());
+    let state = request.app_data::<web::Data<AppState>>();
+    let has_tls = state.is_some_and(|state| {
+        state.config.public_url.starts_with("https://") || state.config.tls.is_some()
+    });
     let is_docs = request.path() == "/docs" || request.path().starts_with("/docs/");
+    let docs_policy = state.filter(|_| is_docs).and_then(|state| {
+        HeaderValue::try_from(format!("{DOCS_POLICY} {}", state.config.public_url)).ok()
+    });
     let mut response = next.call(request).await?;
-    let (policy, cache) = if is_docs {
-        (format!("{DOCS_POLICY} {public_url}"), DOCS_CACHE)
-    } else {
-        (API_POLICY.to_owned(), PRIVATE_CACHE)
-    };
-    let mut add = |name: HeaderName, value: &str| {
-        let headers = response.headers_mut();
-        if let Ok(value) = HeaderValue::try_from(value)
-            && !headers.contains_key(&name)
-        {
+    let headers = response.headers_mut();
+    let mut add = |name: HeaderName, value: HeaderValue| {
+        if !headers.contains_key(&name) {
             headers.insert(name, value);
         }
     };
-    add(header::CONTENT_SECURITY_POLICY, &policy);
-    add(header::CACHE_CONTROL, cache);
-    add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    add(header::REFERRER_POLICY, "no-referrer");
+    let fixed = HeaderValue::from_static;
+    let cache = if is_docs { DOCS_CACHE } else { PRIVATE_CACHE };
+    let policy = docs_policy.unwrap_or(fixed(API_POLICY));
+    add(header::CONTENT_SECURITY_POLICY, policy);
+    add(header::CACHE_CONTROL, fixed(cache));
+    add(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
+    add(header::REFERRER_POLICY, fixed("no-referrer"));
     // A page of another origin reads answers through CORS, which neither of the two stands in the way of.
-    add(CROSS_ORIGIN_OPENER_POLICY, "same-origin");
-    add(CROSS_ORIGIN_RESOURCE_POLICY, "same-origin");
+    add(CROSS_ORIGIN_OPENER_POLICY, fixed("same-origin"));
+    add(CROSS_ORIGIN_RESOURCE_POLICY, fixed("same-origin"));
     // Also behind a proxy that ends TLS. A browser ignores it on a plain connection.
     if has_tls {
-        add(header::STRICT_TRANSPORT_SECURITY, "max-age=31536000");
+        add(header::STRICT_TRANSPORT_SECURITY, fixed("max-age=31536000"));
     }
     Ok(response)
 }

@@ -3,12 +3,11 @@
 use chrono::{DateTime, Utc};
 use diesel::dsl::{max, now};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Nullable, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use crate::domain::enums::{CourseSectionStatus, LessonStatus};
+use crate::domain::enums::LessonStatus;
 use crate::repositories::course_section;
-use crate::schema::{course_sections, courses, lessons, sql_types};
+use crate::schema::{course_sections, courses, lessons};
 
 /// A lesson. `order` is its stored place; readers number the live ones.
 #[derive(Debug, Clone, HasQuery)]
@@ -166,58 +165,4 @@ pub fn restore(conn: &mut PgConnection, id: Uuid) -> QueryResult<LessonRow> {
         .set(lessons::deleted_at.eq(None::<DateTime<Utc>>))
         .returning(LessonRow::as_returning())
         .get_result(conn)
-}
-
-/// A lesson in its course, as one caller meets it: content, rights and neighbours in one statement.
-#[derive(Debug, Clone, QueryableByName)]
-pub struct LessonInCourse {
-    #[diesel(sql_type = SqlUuid)]
-    pub id: Uuid,
-    #[diesel(sql_type = SqlUuid)]
-    pub section_id: Uuid,
-    #[diesel(sql_type = Text)]
-    pub name: String,
-    #[diesel(sql_type = Nullable<Text>)]
-    pub description: Option<String>,
-    #[diesel(sql_type = Text)]
-    pub youtube_video_id: String,
-    #[diesel(sql_type = sql_types::LessonStatus)]
-    pub status: LessonStatus,
-    #[diesel(sql_type = sql_types::CourseSectionStatus)]
-    pub section_status: CourseSectionStatus,
-    #[diesel(sql_type = Nullable<SqlUuid>)]
-    pub previous_id: Option<Uuid>,
-    #[diesel(sql_type = Nullable<Text>)]
-    pub previous_name: Option<String>,
-    #[diesel(sql_type = Nullable<SqlUuid>)]
-    pub next_id: Option<Uuid>,
-    #[diesel(sql_type = Nullable<Text>)]
-    pub next_name: Option<String>,
-    #[diesel(sql_type = Bool)]
-    pub has_access: bool,
-    #[diesel(sql_type = Bool)]
-    pub completed: bool,
-}
-
-/// Reads a live lesson of that course. With `all`, private lessons and sections are there too, for the owner.
-pub fn find_in_course(
-    conn: &mut PgConnection,
-    course_id: Uuid,
-    lesson_id: Uuid,
-    user_id: Option<Uuid>,
-    all: bool,
-) -> QueryResult<LessonInCourse> {
-    diesel::sql_query(include_str!("lesson_in_course.sql"))
-        .bind::<SqlUuid, _>(course_id)
-        .bind::<SqlUuid, _>(lesson_id)
-        .bind::<Nullable<SqlUuid>, _>(user_id)
-        .bind::<Bool, _>(all)
-        .get_result(conn)
-}
-
-impl LessonInCourse {
-    /// Whether the lesson counts toward progress: public section, and public or preview itself.
-    pub fn counts(&self) -> bool {
-        self.section_status == CourseSectionStatus::Public && self.status != LessonStatus::Private
-    }
 }

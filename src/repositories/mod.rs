@@ -33,6 +33,8 @@ pub mod dispute;
 pub mod idempotency_key;
 pub mod job;
 pub mod lesson;
+pub mod outline;
+pub mod prepared;
 pub mod product;
 pub mod purchase;
 pub mod purge;

@@ -8,11 +8,12 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use super::prepared::Prepared;
 use crate::domain::cursor::Cursor;
 use crate::domain::deleted::Deleted;
-use crate::domain::enums::{CourseSectionStatus, LessonStatus, ProductStatus};
+use crate::domain::enums::ProductStatus;
 use crate::domain::slice::{Slice, SliceSize};
-use crate::schema::{course_products, course_sections, courses, lessons, products};
+use crate::schema::{course_products, products};
 
 /// A product.
 #[derive(Debug, Clone, HasQuery)]
@@ -151,6 +152,28 @@ pub fn find_on_sale(conn: &mut PgConnection, id: Uuid) -> QueryResult<ProductRow
     on_sale().filter(products::id.eq(id)).first(conn)
 }
 
+/// A product that anybody may see, and its courses by name, deleted ones among them.
+pub fn find_with_courses(
+    conn: &mut PgConnection,
+    id: Uuid,
+) -> QueryResult<(ProductRow, Vec<Uuid>)> {
+    let product = products::table
+        .filter(
+            products::id
+                .eq(id)
+                .and(products::status.eq(ProductStatus::Public))
+                .and(products::deleted_at.is_null()),
+        )
+        .select((
+            ProductRow::as_select(),
+            sql::<Array<SqlUuid>>(
+                "ARRAY(SELECT c.id FROM course_products cp JOIN courses c ON c.id = cp.course_id \
+                 WHERE cp.product_id = products.id ORDER BY c.name, c.id)",
+            ),
+        ));
+    Prepared(product).get_result(conn)
+}
+
 /// A product that anybody may buy, as it stays until the transaction ends.
 pub fn lock_on_sale(conn: &mut PgConnection, id: Uuid) -> QueryResult<ProductRow> {
     ProductRow::query()
@@ -162,47 +185,6 @@ pub fn lock_on_sale(conn: &mut PgConnection, id: Uuid) -> QueryResult<ProductRow
         .filter(products::deleted_at.is_null())
         .for_share()
         .first(conn)
-}
-
-/// One line of the public outline: a course, and as far as it has them, a section and a lesson of it.
-#[derive(Debug, Clone, Queryable)]
-pub struct OutlineLine {
-    pub course: (Uuid, String, String),
-    pub section: Option<(Uuid, String)>,
-    pub lesson: Option<(Uuid, String, LessonStatus)>,
-}
-
-/// What everybody may know about a product's courses: public sections; public and preview lessons; names only.
-pub fn public_outline(conn: &mut PgConnection, product_id: Uuid) -> QueryResult<Vec<OutlineLine>> {
-    let sections = course_sections::table.on(course_sections::course_id
-        .eq(courses::id)
-        .and(course_sections::status.eq(CourseSectionStatus::Public))
-        .and(course_sections::deleted_at.is_null()));
-    let visible_lessons = lessons::table.on(lessons::section_id
-        .eq(course_sections::id)
-        .and(lessons::status.ne(LessonStatus::Private))
-        .and(lessons::deleted_at.is_null()));
-    course_products::table
-        .inner_join(courses::table)
-        .left_join(sections)
-        .left_join(visible_lessons)
-        .filter(
-            course_products::product_id
-                .eq(product_id)
-                .and(courses::deleted_at.is_null()),
-        )
-        .order((
-            courses::name,
-            courses::id,
-            course_sections::order,
-            lessons::order,
-        ))
-        .select((
-            (courses::id, courses::name, courses::description),
-            (course_sections::id, course_sections::name).nullable(),
-            (lessons::id, lessons::name, lessons::status).nullable(),
-        ))
-        .load(conn)
 }
 
 /// A product as the owner sees it: deleted ones too, with its live courses and its distinct customers.

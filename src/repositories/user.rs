@@ -1,9 +1,12 @@
 //! `users`: people, as far as the store needs to know them.
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use super::prepared::Prepared;
 use crate::domain::cursor::Cursor;
 use crate::domain::enums::UserRole;
 use crate::domain::slice::{Slice, SliceSize};
@@ -43,7 +46,7 @@ impl ClerkFacts {
     }
 }
 
-/// The person behind a token; a deleted one is returned too, so that the caller can refuse.
+/// The person whom Clerk knows by this id, or their tombstone.
 pub fn find_by_clerk_id(
     conn: &mut PgConnection,
     clerk_user_id: &str,
@@ -52,6 +55,40 @@ pub fn find_by_clerk_id(
         .filter(users::clerk_user_id.eq(clerk_user_id))
         .first(conn)
         .optional()
+}
+
+/// A person with what they may open.
+#[derive(Debug, Clone, Queryable)]
+pub struct Person {
+    pub row: UserRow,
+    /// Ids of courses in their order, deleted ones among them.
+    pub courses: Vec<Uuid>,
+}
+
+impl Person {
+    /// Whether they hold this course.
+    pub fn may_open(&self, course_id: Uuid) -> bool {
+        self.courses.binary_search(&course_id).is_ok()
+    }
+}
+
+/// Somebody new, who holds nothing.
+impl From<UserRow> for Person {
+    fn from(row: UserRow) -> Self {
+        let courses = Vec::new();
+        Self { row, courses }
+    }
+}
+
+/// The person behind a token; a deleted one is returned too, so that the caller can refuse.
+pub fn find_person(conn: &mut PgConnection, clerk_user_id: &str) -> QueryResult<Option<Person>> {
+    let courses = sql::<Array<SqlUuid>>(
+        "ARRAY(SELECT course_id FROM user_course_access WHERE user_id = users.id ORDER BY course_id)",
+    );
+    let person = users::table
+        .filter(users::clerk_user_id.eq(clerk_user_id))
+        .select((UserRow::as_select(), courses));
+    Prepared(person).get_result(conn).optional()
 }
 
 /// The person behind a valid token that was never seen before. Two requests at once provision one row.

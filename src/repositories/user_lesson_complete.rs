@@ -2,37 +2,40 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Bool, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Bool, Nullable, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use crate::domain::enums::{CourseSectionStatus, LessonStatus};
-use crate::schema::{course_sections, lessons, user_lesson_complete};
+use super::prepared::Prepared;
+use crate::schema::user_lesson_complete;
 
-/// Whether a lesson was ticked off or unticked: only by those who may open its course.
-#[derive(Debug, Clone, Copy, QueryableByName)]
-struct Ticking {
-    #[diesel(sql_type = Bool)]
-    may_complete: bool,
+/// A lesson that a learner ticks off, or unticks.
+#[derive(Debug, Clone, Copy)]
+pub struct Tick {
+    pub user_id: Uuid,
+    pub lesson_id: Uuid,
+    pub completed: bool,
 }
 
-/// Ticks a lesson off, or unticks it, in one statement; again changes nothing. Returns whether the person may; a
-/// lesson that counts for nobody is not found.
-pub fn set(
-    conn: &mut PgConnection,
-    user_id: Uuid,
-    lesson_id: Uuid,
-    completed: bool,
-) -> QueryResult<bool> {
-    let statement = if completed {
-        include_str!("complete_lesson.sql")
-    } else {
-        include_str!("uncomplete_lesson.sql")
-    };
-    diesel::sql_query(statement)
-        .bind::<SqlUuid, _>(user_id)
-        .bind::<SqlUuid, _>(lesson_id)
-        .get_result::<Ticking>(conn)
-        .map(|ticking| ticking.may_complete)
+/// Whether a learner may open the lesson's course; `None` for a lesson that counts for nobody.
+#[derive(Debug, Clone, Copy, QueryableByName)]
+struct Judged {
+    #[diesel(sql_type = Nullable<Bool>)]
+    may_complete: Option<bool>,
+}
+
+/// Ticks lessons off and unticks them, as far as each learner may, in one statement; again changes nothing. No learner
+/// and lesson may come twice. Returns for each in its order whether the learner may; `None` when the lesson counts for
+/// nobody.
+pub fn set(conn: &mut PgConnection, ticks: &[Tick]) -> QueryResult<Vec<Option<bool>>> {
+    let learners: Vec<_> = ticks.iter().map(|tick| tick.user_id).collect();
+    let lessons: Vec<_> = ticks.iter().map(|tick| tick.lesson_id).collect();
+    let completed: Vec<_> = ticks.iter().map(|tick| tick.completed).collect();
+    let statement = diesel::sql_query(include_str!("set_ticks.sql"))
+        .bind::<Array<SqlUuid>, _>(learners)
+        .bind::<Array<SqlUuid>, _>(lessons)
+        .bind::<Array<Bool>, _>(completed);
+    let judged: Vec<Judged> = Prepared(statement).load(conn)?;
+    Ok(judged.iter().map(|judged| judged.may_complete).collect())
 }
 
 /// The lessons that a person ticked off and when, newest first.
@@ -50,54 +53,11 @@ pub fn of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<(Uuid,
         .load(conn)
 }
 
-/// One line of the player's outline: a section, and as far as it has them, a lesson and whether it is done.
-#[derive(Debug, Clone, Queryable)]
-pub struct PlayerLine {
-    pub section: (Uuid, String, CourseSectionStatus),
-    pub lesson: Option<(Uuid, String, LessonStatus)>,
-    pub completed: bool,
-}
-
-/// A course's outline with a learner's ticks, in order. With `all`, private parts are there too, for the owner.
-pub fn player_outline(
-    conn: &mut PgConnection,
-    user_id: Uuid,
-    course_id: Uuid,
-    all: bool,
-) -> QueryResult<Vec<PlayerLine>> {
-    let visible_lessons = lessons::table.on(lessons::section_id
-        .eq(course_sections::id)
-        .and(lessons::deleted_at.is_null())
-        .and(
-            lessons::status
-                .ne(LessonStatus::Private)
-                .or(all.into_sql::<Bool>()),
-        ));
-    let ticks = user_lesson_complete::table.on(user_lesson_complete::lesson_id
-        .eq(lessons::id)
-        .and(user_lesson_complete::user_id.eq(user_id)));
-    course_sections::table
-        .left_join(visible_lessons)
-        .left_join(ticks)
-        .filter(
-            course_sections::course_id
-                .eq(course_id)
-                .and(course_sections::deleted_at.is_null()),
-        )
-        .filter(
-            course_sections::status
-                .eq(CourseSectionStatus::Public)
-                .or(all.into_sql::<Bool>()),
-        )
-        .order((course_sections::order, lessons::order))
-        .select((
-            (
-                course_sections::id,
-                course_sections::name,
-                course_sections::status,
-            ),
-            (lessons::id, lessons::name, lessons::status).nullable(),
-            user_lesson_complete::lesson_id.nullable().is_not_null(),
-        ))
+/// The lessons that a person ticked off, in the order of their ids.
+pub fn lesson_ids(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<Uuid>> {
+    user_lesson_complete::table
+        .filter(user_lesson_complete::user_id.eq(user_id))
+        .order(user_lesson_complete::lesson_id)
+        .select(user_lesson_complete::lesson_id)
         .load(conn)
 }

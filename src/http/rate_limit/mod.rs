@@ -176,7 +176,7 @@ async fn buckets(request: &ServiceRequest, state: &AppState) -> Vec<(Policy, Str
     };
     let mut buckets = vec![(Policy::User, claims.sub.clone())];
     if is_checkout(request.method(), request.path()) {
-        buckets.push((Policy::Checkout, claims.sub));
+        buckets.push((Policy::Checkout, claims.sub.clone()));
     }
     buckets
 }

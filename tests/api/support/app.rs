@@ -53,6 +53,22 @@ fn local_clerk(issuer: &str, webhook_url: &str, key_file: Option<PathBuf>) -> Lo
     .unwrap()
 }
 
+/// Serves the API.
+fn serve(state: &AppState, listener: TcpListener) -> ServerHandle {
+    let state = state.clone();
+    let extra = Arc::new(|_: &mut ServiceConfig| {}) as lectern::app::Extra;
+    let server = HttpServer::new(move || app(state.clone(), &extra))
+        .workers(1)
+        // Longer than any client keeps an idle connection: none is used while the server ends it.
+        .keep_alive(Duration::from_secs(120))
+        .client_request_timeout(Duration::from_secs(60))
+        .disable_signals();
+    let server = server.listen(listener).unwrap().run();
+    let handle = server.handle();
+    tokio::spawn(server);
+    handle
+}
+
 /// What has to be true of money and access after each test: rows that break a rule, and the rule.
 const MONEY_RULES: [(&str, &str); 4] = [
     (
@@ -136,7 +152,8 @@ impl TestApp {
         Self::start_on(Database::create_alone(), &[]).await
     }
 
-    async fn start_on(database: Database, variables: &[(&'static str, &str)]) -> Self {
+    /// A store on a database that the test has prepared.
+    pub async fn start_on(database: Database, variables: &[(&'static str, &str)]) -> Self {
         log::watch();
         let api = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", api.local_addr().unwrap());
@@ -188,20 +205,7 @@ impl TestApp {
         let state = Config::from_variables(|name| config.get(name).cloned()).unwrap();
         let state = AppState::new(state).unwrap();
 
-        let mut servers = Vec::new();
-        let (shared, extra) = (
-            state.clone(),
-            Arc::new(|_: &mut ServiceConfig| {}) as lectern::app::Extra,
-        );
-        let server = HttpServer::new(move || app(shared.clone(), &extra))
-            .workers(1)
-            // Longer than any client keeps an idle connection: none is used while the server ends it.
-            .keep_alive(Duration::from_secs(120))
-            .client_request_timeout(Duration::from_secs(60))
-            .disable_signals();
-        let server = server.listen(api).unwrap().run();
-        servers.push(server.handle());
-        tokio::spawn(server);
+        let mut servers = vec![serve(&state, api)];
         let (stand_in_clerk, stand_in_stripe) = (clerk.clone(), stripe.clone());
         let stand_ins = HttpServer::new(move || {
             App::new()
@@ -231,6 +235,21 @@ impl TestApp {
             servers,
             finished: false,
         }
+    }
+
+    /// Another instance on the same database, with some variables set differently: where it answers, and its state.
+    pub fn another(&mut self, variables: &[(&str, &str)]) -> (String, AppState) {
+        let set = |name: &str| {
+            let set = variables.iter().find(|(set, _)| *set == name);
+            set.map(|(_, value)| (*value).to_owned())
+        };
+        let config =
+            Config::from_variables(|name| set(name).or_else(|| self.variables.get(name).cloned()));
+        let state = AppState::new(config.unwrap()).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        self.servers.push(serve(&state, listener));
+        (url, state)
     }
 
     /// Somebody without a token.

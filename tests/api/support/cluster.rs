@@ -117,10 +117,11 @@ fn migrations_hash() -> u64 {
     hasher.finish()
 }
 
-/// A database of its own for one test, removed when it is dropped.
+/// A database of its own for one test, removed when it is dropped, unless somebody else has made it.
 pub struct Database {
     server: Arc<Server>,
     name: String,
+    is_ours: bool,
 }
 
 impl Database {
@@ -153,6 +154,18 @@ impl Database {
         Self {
             server: Arc::clone(server),
             name,
+            is_ours: true,
+        }
+    }
+
+    /// One that is there already.
+    pub fn at(url: &str) -> Self {
+        let (address, _) = url.split_once('?').unwrap_or((url, ""));
+        let (_, name) = address.rsplit_once('/').unwrap();
+        Self {
+            server: Arc::new(Server::at(url)),
+            name: name.to_owned(),
+            is_ours: false,
         }
     }
 
@@ -205,7 +218,9 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         let drop = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
-        if let Err(error) = self.server.connect("postgres").batch_execute(&drop) {
+        if self.is_ours
+            && let Err(error) = self.server.connect("postgres").batch_execute(&drop)
+        {
             eprintln!("a test's database stays behind: {error}");
         }
     }

@@ -4,12 +4,15 @@ pub mod app;
 pub mod buying;
 mod client;
 pub mod cluster;
+pub mod haproxy;
 pub mod instance;
 pub mod lists;
 pub mod log;
+pub mod pgbouncer;
 pub mod program;
 pub mod redis;
 pub mod refunding;
+pub mod replication;
 pub mod shop;
 
 pub use app::TestApp;

@@ -1,0 +1,251 @@
+//! What was read from the database a moment ago and still holds, so that most requests need not ask it at all.
+//!
+//! Nothing from here is staler than [`crate::freshness`] allows. Whatever gives or takes money or access does not look
+//! here: it reads the database in its own transaction.
+
+mod kept;
+mod shelf;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::http::uri::PathAndQuery;
+use actix_web::{HttpRequest, HttpResponse};
+use diesel::PgConnection;
+use diesel::prelude::QueryResult;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use self::kept::Held;
+pub use self::shelf::Keep;
+use self::shelf::Shelf;
+use crate::auth::token::{Claims, TokenError, Verified, Verifier};
+use crate::db::Db;
+use crate::domain::cursor::Cursor;
+use crate::domain::outline::Outline;
+use crate::domain::slice::{Slice, SliceSize};
+use crate::domain::ticks::Ticks;
+use crate::freshness::Freshness;
+use crate::http::finished::Finished;
+use crate::metrics::Metrics;
+use crate::problem::{Code, Problem};
+use crate::repositories::user::{self, Person};
+use crate::repositories::{outline, user_course_access, user_lesson_complete};
+
+/// Every shelf, and the database behind them. Cheap to clone.
+#[derive(Clone)]
+pub struct Cache(Arc<Inner>);
+
+struct Inner {
+    db: Db,
+    /// By the SHA-256 of the token.
+    sessions: Shelf<[u8; 32], Verified>,
+    people: Shelf<String, Person>,
+    held: Shelf<Uuid, Held>,
+    outlines: Shelf<Uuid, Outline>,
+    ticks: Shelf<Uuid, Ticks>,
+    /// By address.
+    pages: Shelf<String, Finished>,
+}
+
+/// Courses that are not deleted, and what a learner has ticked off.
+pub type Studies = (Vec<Arc<Outline>>, Arc<Ticks>);
+
+impl Cache {
+    /// Empty shelves that share so many bytes; with none, everything is read from the database.
+    pub fn new(bytes: u64, db: Db, freshness: &Freshness, metrics: &Metrics) -> Self {
+        let eighths = |count| bytes / 8 * count;
+        Self(Arc::new(Inner {
+            db,
+            sessions: Shelf::new(eighths(1), freshness.clone(), metrics.cache("sessions")),
+            people: Shelf::new(eighths(1), freshness.clone(), metrics.cache("people")),
+            held: Shelf::new(eighths(1), freshness.clone(), metrics.cache("held_courses")),
+            outlines: Shelf::new(eighths(2), freshness.clone(), metrics.cache("outlines")),
+            ticks: Shelf::new(eighths(1), freshness.clone(), metrics.cache("ticks")),
+            pages: Shelf::new(eighths(2), freshness.clone(), metrics.cache("pages")),
+        }))
+    }
+
+    /// What a session token says, once it was checked. It is remembered by its hash: nobody can send that.
+    ///
+    /// # Errors
+    /// Why it is not accepted, which is not remembered.
+    pub async fn session(
+        &self,
+        verifier: &Verifier,
+        token: &str,
+    ) -> Result<Arc<Claims>, TokenError> {
+        let hash: [u8; 32] = Sha256::digest(token).into();
+        let known = self.0.sessions.get(&hash);
+        if let Some(verified) = known.filter(|verified| verified.is_current()) {
+            return Ok(Arc::clone(&verified.claims));
+        }
+        let checked_at = Instant::now();
+        let verified = Arc::new(Verified::new(verifier.verify(token).await?));
+        self.0.sessions.put(hash, &verified, checked_at);
+        Ok(Arc::clone(&verified.claims))
+    }
+
+    /// The person behind a valid token, provisioned on first sight; also one who was deleted.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn person(&self, clerk_user_id: &str) -> Result<Arc<Person>, Problem> {
+        if let Some(person) = self.0.people.get(clerk_user_id) {
+            return Ok(person);
+        }
+        let (cache, clerk_user_id) = (self.clone(), clerk_user_id.to_owned());
+        let find = move |conn: &mut PgConnection| {
+            let read_at = Instant::now();
+            let person = match user::find_person(conn, &clerk_user_id)? {
+                Some(person) => person,
+                None => user::provision(conn, &clerk_user_id)?.into(),
+            };
+            let person = Arc::new(person);
+            cache.0.people.put(clerk_user_id, &person, read_at);
+            Ok(person)
+        };
+        self.0.db.read(find).await
+    }
+
+    /// A course, and what the learner, if there is one, has ticked off.
+    ///
+    /// # Errors
+    /// 404 when there is no such course; when the database does not answer.
+    pub async fn course(
+        &self,
+        id: Uuid,
+        learner: Option<Uuid>,
+    ) -> Result<(Arc<Outline>, Arc<Ticks>), Problem> {
+        let (outlines, ticks) = self.courses(vec![id], learner).await?;
+        let outline = outlines.into_iter().next();
+        Ok((outline.ok_or(Problem::new(Code::NotFound))?, ticks))
+    }
+
+    /// A page of the courses that a learner holds, by name, from a place on.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn held_courses(
+        &self,
+        learner: Uuid,
+        after: Option<Cursor<String>>,
+        size: SliceSize,
+    ) -> Result<(Slice<Arc<Outline>>, Arc<Ticks>), Problem> {
+        let first = move |held: &Held| -> Vec<Uuid> {
+            let ids = held.course_ids.iter().copied();
+            ids.take(usize::from(size.limit) + 1).collect()
+        };
+        if after.is_none()
+            && let Some(held) = self.0.held.get(&learner)
+        {
+            let (courses, ticks) = self.courses(first(&held), Some(learner)).await?;
+            return Ok((
+                Slice::cut(courses, size, || Ok::<_, Problem>(held.count()))?,
+                ticks,
+            ));
+        }
+        let cache = self.clone();
+        let read = move |conn: &mut PgConnection| {
+            let read_at = Instant::now();
+            let courses = user_course_access::held(conn, learner, after.as_ref())?;
+            let held = Arc::new(Held::new(learner, courses));
+            if after.is_none() {
+                cache.0.held.put(learner, &held, read_at);
+            }
+            let (courses, ticks) = cache.read_courses(conn, &first(&held), Some(learner))?;
+            let count = || match after {
+                None => Ok(held.count()),
+                Some(_) => user_course_access::count_held(conn, learner),
+            };
+            Ok((Slice::cut(courses, size, count)?, ticks))
+        };
+        self.0.db.read(read).await
+    }
+
+    /// The answer that an address has for everybody. `make` reads what it says.
+    ///
+    /// # Errors
+    /// What `make` returns.
+    pub async fn page(
+        &self,
+        request: &HttpRequest,
+        make: impl AsyncFnOnce() -> Result<Finished, Problem>,
+    ) -> Result<HttpResponse, Problem> {
+        let address = request.uri().path_and_query();
+        let address = address.map_or("", PathAndQuery::as_str);
+        if let Some(page) = self.0.pages.get(address) {
+            return Ok(page.to_response(request));
+        }
+        let read_at = Instant::now();
+        let page = Arc::new(make().await?);
+        self.0.pages.put(address.to_owned(), &page, read_at);
+        Ok(page.to_response(request))
+    }
+
+    /// These courses, in this order.
+    async fn courses(&self, ids: Vec<Uuid>, learner: Option<Uuid>) -> Result<Studies, Problem> {
+        let outlines = ids.iter().map(|id| self.0.outlines.get(id)).collect();
+        let ticks = match learner {
+            Some(learner) => self.0.ticks.get(&learner),
+            None => Some(Arc::default()),
+        };
+        if let (Some(outlines), Some(ticks)) = (outlines, ticks) {
+            return Ok((outlines, ticks));
+        }
+        let cache = self.clone();
+        let read = move |conn: &mut PgConnection| Ok(cache.read_courses(conn, &ids, learner)?);
+        self.0.db.read(read).await
+    }
+
+    /// The same with a connection, for what is missing.
+    fn read_courses(
+        &self,
+        conn: &mut PgConnection,
+        ids: &[Uuid],
+        learner: Option<Uuid>,
+    ) -> QueryResult<Studies> {
+        let ticks = match learner {
+            Some(learner) => self.read_ticks(conn, learner)?,
+            None => Arc::default(),
+        };
+        Ok((self.read_outlines(conn, ids)?, ticks))
+    }
+
+    /// Those of the courses that are not deleted, in this order; missing ones are read in one statement.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn read_outlines(
+        &self,
+        conn: &mut PgConnection,
+        ids: &[Uuid],
+    ) -> QueryResult<Vec<Arc<Outline>>> {
+        let shelf = &self.0.outlines;
+        let known = ids.iter().filter_map(|id| Some((*id, shelf.get(id)?)));
+        let mut outlines: HashMap<_, _> = known.collect();
+        let mut missing = ids.to_vec();
+        missing.retain(|id| !outlines.contains_key(id));
+        if !missing.is_empty() {
+            let read_at = Instant::now();
+            for outline in outline::find_all(conn, &missing)? {
+                let outline = Arc::new(outline);
+                shelf.put(outline.id, &outline, read_at);
+                outlines.insert(outline.id, outline);
+            }
+        }
+        Ok(ids.iter().filter_map(|id| outlines.remove(id)).collect())
+    }
+
+    fn read_ticks(&self, conn: &mut PgConnection, learner: Uuid) -> QueryResult<Arc<Ticks>> {
+        if let Some(ticks) = self.0.ticks.get(&learner) {
+            return Ok(ticks);
+        }
+        let read_at = Instant::now();
+        let lessons = user_lesson_complete::lesson_ids(conn, learner)?;
+        let ticks = Arc::new(Ticks::new(learner, lessons));
+        self.0.ticks.put(learner, &ticks, read_at);
+        Ok(ticks)
+    }
+}

@@ -1,0 +1,119 @@
+//! A course with all that is live in it, as one value. The player, the lesson page, the list of my courses and the
+//! product page are views of it.
+
+use uuid::Uuid;
+
+use super::enums::{CourseSectionStatus, LessonStatus};
+use super::progress::Progress;
+use super::ticks::Ticks;
+
+/// A course that is not deleted. Texts are kept for long and never grow: boxed, they take no more than they need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outline {
+    pub id: Uuid,
+    pub name: Box<str>,
+    pub description: Box<str>,
+    /// In their order, private ones among them.
+    pub sections: Vec<Section>,
+}
+
+/// A section that is not deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Section {
+    pub id: Uuid,
+    pub name: Box<str>,
+    pub status: CourseSectionStatus,
+    /// In their order, private ones among them.
+    pub lessons: Vec<Lesson>,
+}
+
+/// A lesson that is not deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lesson {
+    pub id: Uuid,
+    pub name: Box<str>,
+    pub description: Option<Box<str>>,
+    pub youtube_video_id: Box<str>,
+    pub status: LessonStatus,
+}
+
+/// How much of a course somebody may know of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight {
+    /// Public sections, and in them public and preview lessons: what counts toward progress.
+    Public,
+    /// Private ones too: the owner's.
+    Whole,
+}
+
+/// A lesson between its neighbours, across sections.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    pub previous: Option<&'a Lesson>,
+    pub section: &'a Section,
+    pub lesson: &'a Lesson,
+    pub next: Option<&'a Lesson>,
+}
+
+impl Outline {
+    /// The sections in sight, in order.
+    pub fn sections(&self, sight: Sight) -> impl Iterator<Item = &Section> {
+        let sections = self.sections.iter();
+        sections.filter(move |section| {
+            sight == Sight::Whole || section.status == CourseSectionStatus::Public
+        })
+    }
+
+    /// The lessons in sight, in order.
+    pub fn lessons(&self, sight: Sight) -> impl Iterator<Item = (&Section, &Lesson)> {
+        self.sections(sight)
+            .flat_map(move |section| section.lessons(sight).map(move |lesson| (section, lesson)))
+    }
+
+    /// A lesson in sight, between those in sight.
+    pub fn place(&self, lesson_id: Uuid, sight: Sight) -> Option<Place<'_>> {
+        let mut lessons = self.lessons(sight);
+        let mut previous = None;
+        while let Some((section, lesson)) = lessons.next() {
+            if lesson.id == lesson_id {
+                let next = lessons.next().map(|(_, next)| next);
+                return Some(Place {
+                    previous,
+                    section,
+                    lesson,
+                    next,
+                });
+            }
+            previous = Some(lesson);
+        }
+        None
+    }
+
+    /// How far somebody is, and the first lesson that is not complete.
+    pub fn progress(&self, ticks: &Ticks) -> (Progress, Option<&Lesson>) {
+        let mut progress = Progress::default();
+        let mut next = None;
+        for (_, lesson) in self.lessons(Sight::Public) {
+            let completed = ticks.has(lesson.id);
+            progress.count(completed);
+            if !completed && next.is_none() {
+                next = Some(lesson);
+            }
+        }
+        (progress, next)
+    }
+}
+
+impl Section {
+    /// The lessons in sight, in order, of a section that is in sight.
+    pub fn lessons(&self, sight: Sight) -> impl Iterator<Item = &Lesson> {
+        let lessons = self.lessons.iter();
+        lessons
+            .filter(move |lesson| sight == Sight::Whole || lesson.status != LessonStatus::Private)
+    }
+
+    /// Whether a lesson of this section counts toward progress.
+    pub fn counts(&self, lesson: &Lesson) -> bool {
+        self.status == CourseSectionStatus::Public && lesson.status != LessonStatus::Private
+    }
+}

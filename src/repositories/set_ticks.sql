@@ -1,0 +1,28 @@
+-- $1 learners, $2 lessons, $3 whether each is to be complete; no learner and lesson twice. Says of each, in this order,
+-- whether the learner may: null where the lesson counts for nobody. Locks in the order of the keys, so that two of these
+-- do not wait in a circle.
+WITH asked AS (
+    SELECT * FROM unnest($1, $2, $3) WITH ORDINALITY AS asked (user_id, lesson_id, completed, nth)
+), judged AS MATERIALIZED (
+    SELECT asked.*, EXISTS (
+        SELECT FROM user_course_access a WHERE a.user_id = asked.user_id AND a.course_id = c.id
+    ) AS may_complete
+    FROM asked
+    JOIN lessons l ON l.id = asked.lesson_id
+    JOIN course_sections s ON s.id = l.section_id
+    JOIN courses c ON c.id = s.course_id
+    WHERE l.status <> 'private' AND s.status = 'public'
+        AND l.deleted_at IS NULL AND s.deleted_at IS NULL AND c.deleted_at IS NULL
+), ticked AS (
+    INSERT INTO user_lesson_complete (user_id, lesson_id)
+    SELECT user_id, lesson_id FROM judged WHERE may_complete AND completed ORDER BY user_id, lesson_id
+    ON CONFLICT DO NOTHING
+), unticked AS (
+    DELETE FROM user_lesson_complete WHERE (user_id, lesson_id) IN (
+        SELECT done.user_id, done.lesson_id FROM user_lesson_complete done
+        JOIN judged ON judged.user_id = done.user_id AND judged.lesson_id = done.lesson_id
+        WHERE may_complete AND NOT completed
+        ORDER BY done.user_id, done.lesson_id FOR UPDATE OF done
+    )
+)
+SELECT judged.may_complete FROM asked LEFT JOIN judged USING (nth) ORDER BY nth

@@ -1,0 +1,47 @@
+//! More is asked of the database than it answers.
+
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use futures_util::future::{join, join_all};
+use tokio::time::sleep;
+
+use crate::support::TestApp;
+
+#[tokio::test]
+async fn who_comes_to_a_queue_that_stands_is_sent_away_at_once_and_nobody_when_it_is_gone() {
+    let app = TestApp::start_with(&[("DATABASE_POOL_SIZE", "1")]).await;
+    let anon = app.anon();
+    anon.get("/v1/products").await.expect(200);
+    let (release, held) = channel::<()>();
+    // The only connection is busy until the last one has come.
+    let busy = app.state.db.read(move |_| {
+        let _ = held.recv();
+        Ok(())
+    });
+    let people = join_all((0..20).map(|n| {
+        let anon = &anon;
+        async move {
+            sleep(Duration::from_millis(100) * n).await;
+            let begun = Instant::now();
+            let reply = anon.get("/v1/products").await;
+            // The first second is a rush that may pass.
+            (n > 12).then(|| (reply, begun.elapsed()))
+        }
+    }));
+    let late = async {
+        sleep(Duration::from_millis(2200)).await;
+        release.send(()).unwrap();
+    };
+    let ((busy, people), ()) = join(join(busy, people), late).await;
+    busy.unwrap();
+    for (reply, waited) in people.into_iter().flatten() {
+        assert_eq!(reply.header("retry-after"), "1");
+        reply.expect_problem(503, "database-unavailable");
+        assert!(waited < Duration::from_millis(500), "{waited:?}");
+    }
+    for reply in join_all((0..20).map(|_| anon.get("/v1/products"))).await {
+        reply.expect(200);
+    }
+    app.finish().await;
+}
