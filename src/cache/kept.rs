@@ -10,6 +10,7 @@ use crate::domain::outline::{Lesson, Outline, Section};
 use crate::domain::ticks::Ticks;
 use crate::freshness::Tag;
 use crate::repositories::user::Person;
+use crate::repositories::user_course_access::HeldCourse;
 
 /// It depends on nothing in the database, and says itself until when it is good.
 impl Keep for Verified {
@@ -79,13 +80,13 @@ pub struct Held {
 }
 
 impl Held {
-    /// The courses of a person, in this order, and whether each is live.
-    pub fn new(learner: Uuid, courses: Vec<(Uuid, bool)>) -> Self {
-        let tags = courses.iter().map(|(id, _)| Tag::Course(*id));
+    /// All courses of a person, in this order.
+    pub fn new(learner: Uuid, courses: &[HeldCourse]) -> Self {
+        let tags = courses.iter().map(|course| Tag::Course(course.id));
         let tags = tags.chain([Tag::User(learner)]).collect();
-        let live = courses.into_iter().filter(|(_, is_live)| *is_live);
+        let live = courses.iter().filter(|course| course.is_live);
         Self {
-            course_ids: live.map(|(id, _)| id).collect(),
+            course_ids: live.map(|course| course.id).collect(),
             tags,
         }
     }

@@ -26,7 +26,7 @@ use crate::domain::cursor::Cursor;
 use crate::domain::outline::Outline;
 use crate::domain::slice::{Slice, SliceSize};
 use crate::domain::ticks::Ticks;
-use crate::freshness::Freshness;
+use crate::freshness::{Basis, Freshness, Tag};
 use crate::http::finished::Finished;
 use crate::metrics::Metrics;
 use crate::problem::{Code, Problem};
@@ -133,35 +133,34 @@ impl Cache {
         after: Option<Cursor<String>>,
         size: SliceSize,
     ) -> Result<(Slice<Arc<Outline>>, Arc<Ticks>), Problem> {
-        let first = move |held: &Held| -> Vec<Uuid> {
-            let ids = held.course_ids.iter().copied();
-            ids.take(usize::from(size.limit) + 1).collect()
-        };
+        let to_read = usize::from(size.limit) + 1;
         if after.is_none()
             && let Some(held) = self.0.held.get(&learner)
         {
-            let (courses, ticks) = self.courses(first(&held), Some(learner)).await?;
+            let first = held.course_ids.iter().copied().take(to_read).collect();
+            let (courses, ticks) = self.courses(first, Some(learner)).await?;
             return Ok((
                 Slice::cut(courses, size, || Ok::<_, Problem>(held.count()))?,
                 ticks,
             ));
         }
         let cache = self.clone();
-        let read = move |conn: &mut PgConnection| {
-            let read_at = Instant::now();
+        let read = move |conn: &mut PgConnection, basis: &mut Basis| {
             let courses = user_course_access::held(conn, learner, after.as_ref())?;
-            let held = Arc::new(Held::new(learner, courses));
-            if after.is_none() {
-                cache.0.held.put(learner, &held, read_at);
-            }
-            let (courses, ticks) = cache.read_courses(conn, &first(&held), Some(learner))?;
-            let count = || match after {
-                None => Ok(held.count()),
-                Some(_) => user_course_access::count_held(conn, learner),
-            };
-            Ok((Slice::cut(courses, size, count)?, ticks))
+            let held = Arc::new(Held::new(learner, &courses));
+            basis.tags.extend(held.tags().as_ref());
+            cache.0.held.put(learner, &held, basis.read_at);
+            let next = courses
+                .iter()
+                .filter(|course| course.is_live && course.is_behind);
+            let next: Vec<_> = next.map(|course| course.id).take(to_read).collect();
+            let (courses, ticks) = cache.read_courses(conn, &next, Some(learner), basis.read_at)?;
+            let slice = Slice::cut(courses, size, || Ok::<_, Problem>(held.count()))?;
+            Ok((slice, ticks))
         };
-        self.0.db.read(read).await
+        let tags = vec![Tag::User(learner), Tag::Progress(learner)];
+        let (found, _) = self.0.db.read_anywhere(tags, read).await?;
+        Ok(found)
     }
 
     /// The answer that an address has for everybody. `make` reads what it says.
@@ -178,8 +177,8 @@ impl Cache {
         if let Some(page) = self.0.pages.get(address) {
             return Ok(page.to_response(request));
         }
-        let read_at = Instant::now();
         let page = Arc::new(make().await?);
+        let read_at = page.read_at();
         self.0.pages.put(address.to_owned(), &page, read_at);
         Ok(page.to_response(request))
     }
@@ -194,9 +193,14 @@ impl Cache {
         if let (Some(outlines), Some(ticks)) = (outlines, ticks) {
             return Ok((outlines, ticks));
         }
+        let tags = ids.iter().copied().map(Tag::Course);
+        let tags = tags.chain(learner.map(Tag::Progress)).collect();
         let cache = self.clone();
-        let read = move |conn: &mut PgConnection| Ok(cache.read_courses(conn, &ids, learner)?);
-        self.0.db.read(read).await
+        let read = move |conn: &mut PgConnection, basis: &mut Basis| {
+            Ok(cache.read_courses(conn, &ids, learner, basis.read_at)?)
+        };
+        let (found, _) = self.0.db.read_anywhere(tags, read).await?;
+        Ok(found)
     }
 
     /// The same with a connection, for what is missing.
@@ -205,15 +209,17 @@ impl Cache {
         conn: &mut PgConnection,
         ids: &[Uuid],
         learner: Option<Uuid>,
+        read_at: Instant,
     ) -> QueryResult<Studies> {
         let ticks = match learner {
-            Some(learner) => self.read_ticks(conn, learner)?,
+            Some(learner) => self.read_ticks(conn, learner, read_at)?,
             None => Arc::default(),
         };
-        Ok((self.read_outlines(conn, ids)?, ticks))
+        Ok((self.read_outlines(conn, ids, read_at)?, ticks))
     }
 
-    /// Those of the courses that are not deleted, in this order; missing ones are read in one statement.
+    /// Those of the courses that are not deleted, in this order; missing ones are read in one statement. The database
+    /// has all that was committed before `read_at`.
     ///
     /// # Errors
     /// When the statement fails.
@@ -221,6 +227,7 @@ impl Cache {
         &self,
         conn: &mut PgConnection,
         ids: &[Uuid],
+        read_at: Instant,
     ) -> QueryResult<Vec<Arc<Outline>>> {
         let shelf = &self.0.outlines;
         let known = ids.iter().filter_map(|id| Some((*id, shelf.get(id)?)));
@@ -228,7 +235,6 @@ impl Cache {
         let mut missing = ids.to_vec();
         missing.retain(|id| !outlines.contains_key(id));
         if !missing.is_empty() {
-            let read_at = Instant::now();
             for outline in outline::find_all(conn, &missing)? {
                 let outline = Arc::new(outline);
                 shelf.put(outline.id, &outline, read_at);
@@ -238,11 +244,15 @@ impl Cache {
         Ok(ids.iter().filter_map(|id| outlines.remove(id)).collect())
     }
 
-    fn read_ticks(&self, conn: &mut PgConnection, learner: Uuid) -> QueryResult<Arc<Ticks>> {
+    fn read_ticks(
+        &self,
+        conn: &mut PgConnection,
+        learner: Uuid,
+        read_at: Instant,
+    ) -> QueryResult<Arc<Ticks>> {
         if let Some(ticks) = self.0.ticks.get(&learner) {
             return Ok(ticks);
         }
-        let read_at = Instant::now();
         let lessons = user_lesson_complete::lesson_ids(conn, learner)?;
         let ticks = Arc::new(Ticks::new(learner, lessons));
         self.0.ticks.put(learner, &ticks, read_at);

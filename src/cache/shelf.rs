@@ -19,7 +19,7 @@ pub trait Keep {
     fn weight(&self) -> usize;
 }
 
-/// A value, and a moment before it was read.
+/// A value, and a moment: all that was committed before is in it.
 type Kept<V> = (Arc<V>, Instant);
 
 /// Values that were read before. What is used least goes first when they take too much.
@@ -54,8 +54,7 @@ impl<K: Eq + Hash + Clone, V: Keep> Shelf<K, V> {
         found.map(|(value, _)| value)
     }
 
-    /// Keeps a value that was read from the primary database, unless it is stale already. `read_at` is a moment before
-    /// the reading began.
+    /// Keeps a value, unless it is stale already. All that was committed before `read_at` is in it.
     pub fn put(&self, key: K, value: &Arc<V>, read_at: Instant) {
         if let Some(kept) = &self.kept
             && self.freshness.holds(read_at, value.tags().as_ref())

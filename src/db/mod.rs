@@ -25,7 +25,7 @@ use self::pool::Pool;
 pub use self::pooler::connect_directly;
 pub use self::replica::{Follower, Replica};
 use crate::config::Config;
-use crate::freshness::Freshness;
+use crate::freshness::{Basis, Freshness, Tag};
 use crate::http::answer::Answer;
 use crate::problem::Problem;
 use crate::repositories::version::Versioned;
@@ -101,28 +101,29 @@ impl Db {
         self.primary.run(true, work).await
     }
 
-    /// Runs reads on the replica if it has all that they depend on, else on the primary. `holds` says whether what was
-    /// read at some moment would still hold. `work` is told such a moment, for those who keep what it returns, and may
-    /// run twice.
+    /// Runs reads on the replica if it has all that they depend on, else on the primary. `tags` is what they depend on
+    /// as far as that is known; `work` adds what it finds out, and may run twice. Returned is also what those need who
+    /// keep the answer.
     ///
     /// # Errors
     /// As [`Db::read`].
-    pub async fn read_anywhere<T, F>(
-        &self,
-        holds: impl Fn(Instant) -> bool,
-        work: F,
-    ) -> Result<T, Problem>
+    pub async fn read_anywhere<T, F>(&self, tags: Vec<Tag>, work: F) -> Result<(T, Basis), Problem>
     where
         T: Send + 'static,
-        F: Fn(&mut PgConnection, Instant) -> Result<T, Problem> + Send + Sync + 'static,
+        F: Fn(&mut PgConnection, &mut Basis) -> Result<T, Problem> + Send + Sync + 'static,
     {
         let work = Arc::new(work);
         if let Some(replica) = &self.replica
-            && let Some(answer) = replica.read(holds, &work).await
+            && let Some(answer) = replica.read(&self.freshness, &tags, &work).await
         {
             return answer;
         }
-        self.read(move |conn| work(conn, Instant::now())).await
+        self.read(move |conn| {
+            let read_at = Instant::now();
+            let mut basis = Basis { read_at, tags };
+            Ok((work(conn, &mut basis)?, basis))
+        })
+        .await
     }
 
     /// Runs `work` in one transaction (READ COMMITTED): committed when it returns `Ok`, rolled back otherwise.

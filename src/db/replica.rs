@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use super::connection::{ConnectError, Role, connect, connect_to};
 use super::pool::Pool;
+use crate::freshness::{Basis, Freshness, Tag};
 use crate::problem::{Code, Problem};
 
 /// How often the two are compared.
@@ -68,28 +69,35 @@ impl Replica {
         }
     }
 
-    /// Reads there, unless it lacks something that the answer depends on, which `holds` says of the moment up to which
-    /// it has everything. `None` when the primary has to be asked: also because the replica is busy, behind or gone.
+    /// Reads there. `None` when the primary has to be asked: because the replica lacks something that the answer depends
+    /// on, because it is busy, behind or gone.
     pub async fn read<T, F>(
         &self,
-        holds: impl Fn(Instant) -> bool,
+        freshness: &Freshness,
+        tags: &[Tag],
         work: &Arc<F>,
-    ) -> Option<Result<T, Problem>>
+    ) -> Option<Result<(T, Basis), Problem>>
     where
         T: Send + 'static,
-        F: Fn(&mut PgConnection, Instant) -> Result<T, Problem> + Send + Sync + 'static,
+        F: Fn(&mut PgConnection, &mut Basis) -> Result<T, Problem> + Send + Sync + 'static,
     {
-        let complete = self.complete.get()?;
-        if complete.elapsed() > MOST_BEHIND || !holds(complete) {
+        let read_at = self.complete.get()?;
+        if read_at.elapsed() > MOST_BEHIND || !freshness.holds(read_at, tags) {
             return None;
         }
         let work = Arc::clone(work);
-        let answer = self.pool.run_at_once(move |conn| work(conn, complete))?;
-        let answer = timeout(PATIENCE, answer).await;
+        let tags = tags.to_vec();
+        let read = move |conn: &mut PgConnection| {
+            let mut basis = Basis { read_at, tags };
+            Ok((work(conn, &mut basis)?, basis))
+        };
+        let answer = timeout(PATIENCE, self.pool.run_at_once(read)?).await;
         let is_down = |problem: &Problem| {
             matches!(problem.code(), Code::DatabaseUnavailable | Code::Internal)
         };
         match answer {
+            // Some of what it depends on is known only now.
+            Ok(Ok((_, basis))) if !freshness.holds(read_at, &basis.tags) => None,
             Ok(answer) if !answer.as_ref().is_err_and(is_down) => Some(answer),
             _ => {
                 // Until the next comparison: by then it may be there again.

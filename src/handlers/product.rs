@@ -13,7 +13,7 @@ use crate::domain::outline::{Outline, Section, Sight};
 use crate::domain::slice::Slice;
 use crate::domain::text::SearchText;
 use crate::domain::time::Timestamp;
-use crate::freshness::Tag;
+use crate::freshness::{Basis, Tag};
 use crate::http::finished::Finished;
 use crate::http::page::{Listing, Page, PageQuery, place};
 use crate::problem::Problem;
@@ -243,14 +243,14 @@ pub async fn catalogue(
             course_id: query.course_id,
         };
         let size = asked.size();
-        let found = state
-            .db
-            .read(move |conn| Ok(product::catalogue(conn, &filter, order, size)?))
-            .await?;
+        let read = move |conn: &mut PgConnection, _: &mut Basis| {
+            Ok(product::catalogue(conn, &filter, order.clone(), size)?)
+        };
+        let (found, basis) = state.db.read_anywhere(vec![Tag::Catalogue], read).await?;
         let currency = state.config.currency.as_str();
         let present = |row| Product::new(row, currency);
         let page = query.sort.page(LIST, found, |row| row, present)?;
-        Finished::new(&page, page.link(&request), vec![Tag::Catalogue])
+        Finished::new(&page, page.link(&request), basis)
     };
     state.cache.page(&request, make).await
 }
@@ -270,19 +270,22 @@ pub async fn show(
 ) -> Result<HttpResponse, Problem> {
     let make = async || {
         let cache = state.cache.clone();
-        let read = move |conn: &mut PgConnection| {
-            let (row, course_ids) = product::find_with_courses(conn, *id)?;
-            let courses = cache.read_outlines(conn, &course_ids)?;
-            Ok((row, course_ids, courses))
+        let product_id = *id;
+        let read = move |conn: &mut PgConnection, basis: &mut Basis| {
+            let (row, course_ids) = product::find_with_courses(conn, product_id)?;
+            basis
+                .tags
+                .extend(course_ids.iter().copied().map(Tag::Course));
+            let courses = cache.read_outlines(conn, &course_ids, basis.read_at)?;
+            Ok((row, courses))
         };
-        let (row, course_ids, courses) = state.db.read(read).await?;
-        let tags = course_ids.into_iter().map(Tag::Course);
-        let tags = tags.chain([Tag::Product(row.id)]).collect();
+        let tags = vec![Tag::Product(product_id)];
+        let ((row, courses), basis) = state.db.read_anywhere(tags, read).await?;
         let detail = ProductDetail {
             product: Product::new(row, state.config.currency.as_str()),
             courses: courses.iter().map(|course| (&**course).into()).collect(),
         };
-        Finished::new(&detail, None, tags)
+        Finished::new(&detail, None, basis)
     };
     state.cache.page(&request, make).await
 }

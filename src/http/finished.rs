@@ -4,6 +4,7 @@
 use std::io::Write;
 use std::mem::size_of;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use actix_web::http::header::{
     self, AcceptEncoding, ContentEncoding, Encoding, Header, HeaderValue,
@@ -17,7 +18,7 @@ use serde::Serialize;
 
 use super::etag;
 use crate::cache::Keep;
-use crate::freshness::Tag;
+use crate::freshness::{Basis, Tag};
 use crate::handlers::PUBLIC_CACHE;
 use crate::problem::Problem;
 
@@ -34,18 +35,18 @@ pub struct Finished {
     link: Option<HeaderValue>,
     gzip: OnceLock<Bytes>,
     brotli: OnceLock<Bytes>,
-    tags: Vec<Tag>,
+    basis: Basis,
 }
 
 impl Finished {
-    /// Writes the body. `tags` are what it depends on, `link` is the header of that name.
+    /// Writes the body. `basis` is that of what it says, `link` is the header of that name.
     ///
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn new(
         body: &impl Serialize,
         link: Option<HeaderValue>,
-        tags: Vec<Tag>,
+        basis: Basis,
     ) -> Result<Self, Problem> {
         let body = serde_json::to_vec(body).map_err(Problem::internal)?;
         Ok(Self {
@@ -56,8 +57,13 @@ impl Finished {
             link,
             gzip: OnceLock::new(),
             brotli: OnceLock::new(),
-            tags,
+            basis,
         })
+    }
+
+    /// A moment: all that was committed before is in it.
+    pub fn read_at(&self) -> Instant {
+        self.basis.read_at
     }
 
     /// The answer to a request, in the form that it prefers.
@@ -117,11 +123,11 @@ fn brotli(body: &[u8]) -> Bytes {
 
 impl Keep for Finished {
     fn tags(&self) -> impl AsRef<[Tag]> {
-        &self.tags
+        &self.basis.tags
     }
 
     /// With the compressed forms, which together are hardly ever longer than the body.
     fn weight(&self) -> usize {
-        size_of::<Self>() + 2 * self.body.len() + self.tags.len() * size_of::<Tag>()
+        size_of::<Self>() + 2 * self.body.len() + self.basis.tags.len() * size_of::<Tag>()
     }
 }

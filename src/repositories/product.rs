@@ -64,6 +64,7 @@ impl ProductChanges {
 }
 
 /// The order of a list, with the place after which a page starts.
+#[derive(Debug, Clone)]
 pub enum ProductOrder {
     Name(Option<Cursor<String>>),
     NameDescending(Option<Cursor<String>>),

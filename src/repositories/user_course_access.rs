@@ -24,27 +24,33 @@ pub fn overlap(
         .load(conn)
 }
 
-/// The courses that a learner holds, and whether they are live, by name, from a place on.
+/// A course that a learner holds.
+#[derive(Debug, Clone, Copy, Queryable)]
+pub struct HeldCourse {
+    pub id: Uuid,
+    pub is_live: bool,
+    /// Whether it comes after the place that was asked for.
+    pub is_behind: bool,
+}
+
+/// All courses that a learner holds, by name, and which of them come after a place.
 pub fn held(
     conn: &mut PgConnection,
     user_id: Uuid,
     after: Option<&Cursor<String>>,
-) -> QueryResult<Vec<(Uuid, bool)>> {
-    let mut held = user_course_access::table
-        .inner_join(courses::table)
-        .filter(user_course_access::user_id.eq(user_id))
-        .select((courses::id, courses::deleted_at.is_null()))
-        .into_boxed();
-    held = after!(held, courses::name, after.cloned(), asc);
-    held.load(conn)
-}
-
-/// How many live courses a learner holds.
-pub fn count_held(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<i64> {
+) -> QueryResult<Vec<HeldCourse>> {
+    // No name is empty, so that everything comes after this one.
+    let start = ("", Uuid::nil());
+    let (name, id) = after.map_or(start, |cursor| (cursor.key.as_str(), cursor.id));
+    let is_next = courses::name.eq(name).and(courses::id.gt(id));
     user_course_access::table
         .inner_join(courses::table)
         .filter(user_course_access::user_id.eq(user_id))
-        .filter(courses::deleted_at.is_null())
-        .count()
-        .get_result(conn)
+        .order((courses::name, courses::id))
+        .select((
+            courses::id,
+            courses::deleted_at.is_null(),
+            courses::name.gt(name).or(is_next),
+        ))
+        .load(conn)
 }

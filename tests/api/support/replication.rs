@@ -27,6 +27,7 @@ pub struct Pair {
 /// One server.
 pub struct Node {
     pub port: u16,
+    command: Command,
     process: Child,
 }
 
@@ -98,13 +99,31 @@ impl Node {
         }
         let log = fs::File::create(data.with_extension("log")).unwrap();
         let process = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        let node = Self { port, process };
+        let mut node = Self {
+            port,
+            command,
+            process,
+        };
+        node.wait();
+        node
+    }
+
+    /// Waits until it answers. After a crash it may give up at first, because what is left of it is still ending.
+    fn wait(&mut self) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while PgConnection::establish(&node.url()).is_err() {
+        while PgConnection::establish(&self.url()).is_err() {
             assert!(Instant::now() < deadline, "a Postgres does not start");
+            if self.process.try_wait().unwrap().is_some() {
+                self.process = self.command.spawn().unwrap();
+            }
             std::thread::sleep(Duration::from_millis(10));
         }
-        node
+    }
+
+    /// Starts it again after [`Self::kill`], where it was.
+    pub fn restart(&mut self) {
+        self.process = self.command.spawn().unwrap();
+        self.wait();
     }
 
     pub fn url(&self) -> String {
