@@ -110,9 +110,11 @@ async def hold(store, first, more=b"", every=1.0):
                 if more:
                     writer.write(more)
                     await writer.drain()
+                # Not wait_for: of a cancellation at the same moment it may tell nobody.
                 with contextlib.suppress(TimeoutError):
-                    if not await asyncio.wait_for(reader.read(65536), every):
-                        return
+                    async with asyncio.timeout(every):
+                        if not await reader.read(65536):
+                            return
         finally:
             writer.close()
 
