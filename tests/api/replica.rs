@@ -14,14 +14,17 @@ use crate::support::shop::id;
 use crate::support::{Client, Shop, TestApp};
 
 /// What an instance needs before it reads from its replica. It ends with this value.
-struct Ears(Listener, Follower);
+struct Ears {
+    _listener: Listener,
+    _follower: Follower,
+}
 
 impl Ears {
     async fn of(state: &AppState) -> Self {
-        let ears = Self(
-            state.listen().unwrap(),
-            state.follow_replica().unwrap().unwrap(),
-        );
+        let ears = Self {
+            _listener: state.listen().unwrap(),
+            _follower: state.follow_replica().unwrap().unwrap(),
+        };
         until("the instance hears", async || state.hearing.is_current()).await;
         ears
     }
