@@ -1,26 +1,22 @@
 //! One address in front of a pair of servers, as Patroni's users have it: HAProxy, which asks an agent beside each
 //! server over HTTP whether that one is the primary.
 
-use std::fs;
-use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::net::TcpListener;
+use std::process::Command;
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpResponse, HttpServer, web};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
-use uuid::Uuid;
 
 use super::replication::url_at;
+use super::service::{Service, free_port};
 
 /// A running `haproxy` and its agents.
 pub struct HaProxy {
     pub port: u16,
-    settings: PathBuf,
-    process: Child,
+    service: Service,
     agents: Vec<ServerHandle>,
 }
 
@@ -47,43 +43,21 @@ listen primary
 ",
             servers[0], servers[1]
         );
-        let settings =
-            std::env::temp_dir().join(format!("lectern-{}.cfg", Uuid::new_v4().simple()));
-        fs::write(&settings, text).unwrap();
-        let process = Command::new("haproxy")
-            .args(["-db", "-f"])
-            .arg(&settings)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("haproxy is installed: apt-get install haproxy");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < deadline, "haproxy does not answer");
-            std::thread::yield_now();
-        }
+        let mut command = Command::new("haproxy");
+        command.args(["-db", "-f"]);
+        let service = Service::start_with(command, &text, port);
         Self {
             port,
-            settings,
-            process,
+            service,
             agents: agents.map(|(_, agent)| agent).into(),
         }
     }
 
     pub async fn stop(mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
+        self.service.kill();
         for agent in &self.agents {
             agent.stop(false).await;
         }
-    }
-}
-
-impl Drop for HaProxy {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-        let _ = fs::remove_file(&self.settings);
     }
 }
 
@@ -116,9 +90,4 @@ fn is_primary(server: u16) -> bool {
     diesel::select(sql::<Bool>("NOT pg_is_in_recovery()"))
         .get_result(&mut conn)
         .unwrap_or(false)
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
 }

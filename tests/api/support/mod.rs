@@ -13,6 +13,7 @@ pub mod program;
 pub mod redis;
 pub mod refunding;
 pub mod replication;
+pub mod service;
 pub mod shop;
 
 pub use app::TestApp;

@@ -1,19 +1,18 @@
 //! The program itself, as an operator runs it on the database and the providers of a [`TestApp`].
 
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::instance::until;
+use super::service::free_port;
 use super::{Client, TestApp, log};
 
 /// An address that nobody has; somebody else might take it before the program does, but hardly ever.
 pub fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().to_string()
+    format!("127.0.0.1:{}", free_port())
 }
 
 /// A running program, which ends with the test. Every line of its log is looked at for secrets.

@@ -1,7 +1,6 @@
 //! Two Postgres servers of a test's own: a primary, and a standby that streams from it.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,8 @@ use diesel::prelude::*;
 use lectern::db;
 use lectern::dev::postgres::Binaries;
 use uuid::Uuid;
+
+use super::service::free_port;
 
 /// The database on both.
 const DATABASE: &str = "postgres";
@@ -81,9 +82,7 @@ impl Drop for Pair {
 
 impl Node {
     fn start(programs: &Path, data: &Path, setting: &str) -> Self {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
+        let port = free_port();
         let mut command = as_account(&programs.join("postgres"));
         command.arg("-D").arg(data).args(["-p", &port.to_string()]);
         for setting in [
