@@ -57,6 +57,11 @@ impl RequestContext {
         CURRENT.try_with(|context| read(context)).ok()
     }
 
+    /// The id of the current one; empty in background work.
+    pub fn current_id() -> String {
+        Self::with_current(|context| context.request_id.clone()).unwrap_or_default()
+    }
+
     /// Says who asks, by our own id.
     pub fn identify(user_id: Uuid) {
         // A request has one sender; whoever says it again says the same.

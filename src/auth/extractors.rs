@@ -17,7 +17,6 @@ use crate::db::Actor;
 use crate::domain::enums::UserRole;
 use crate::http::idempotency::MaybeTicket;
 use crate::http::precondition::Precondition;
-use crate::http::request_id::RequestId;
 use crate::problem::{Code, Problem};
 use crate::repositories::user::{Person, UserRow};
 
@@ -113,7 +112,7 @@ impl FromRequest for Admin {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let user = signed_in(request);
-        let request_id = RequestId::of_request(request);
+        let request_id = RequestContext::current_id();
         let (precondition, ticket) = (Precondition::of(request), MaybeTicket::of(request));
         let is_read = request.method() == Method::GET;
         let state = request.app_data::<web::Data<AppState>>().cloned();

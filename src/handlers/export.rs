@@ -1,7 +1,7 @@
 //! Everything that the store holds about the caller, and the way out.
 
 use actix_web::http::header::{self, ContentDisposition, DispositionParam, DispositionType};
-use actix_web::{HttpRequest, HttpResponse, delete, get, web};
+use actix_web::{HttpResponse, delete, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -14,9 +14,9 @@ use super::{PRIVATE_CACHE, accepted};
 use crate::app::AppState;
 use crate::auth::extractors::CurrentUser;
 use crate::commerce::people;
+use crate::context::RequestContext;
 use crate::db::Actor;
 use crate::domain::time::Timestamp;
-use crate::http::request_id::RequestId;
 use crate::problem::{Code, Problem};
 use crate::repositories::{access_grant, checkout, purchase, user_lesson_complete};
 
@@ -105,7 +105,6 @@ pub async fn show(user: CurrentUser, state: web::Data<AppState>) -> Result<HttpR
 )]
 #[delete("/v1/me")]
 pub async fn delete(
-    request: HttpRequest,
     user: CurrentUser,
     state: web::Data<AppState>,
 ) -> Result<HttpResponse, Problem> {
@@ -118,7 +117,7 @@ pub async fn delete(
     }
     let actor = Actor {
         user_id: Some(user.id()),
-        request_id: RequestId::of_request(&request),
+        request_id: RequestContext::current_id(),
         ..Actor::default()
     };
     state

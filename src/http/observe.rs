@@ -8,11 +8,11 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::HeaderValue;
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, web};
+use actix_web::{Error, web};
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span};
 
-use super::request_id::{RequestId, TRACEPARENT, Trace, X_REQUEST_ID};
+use super::request_id::{TRACEPARENT, Trace, X_REQUEST_ID, request_id};
 use crate::app::AppState;
 use crate::context::RequestContext;
 use crate::problem::Problem;
@@ -28,11 +28,10 @@ pub async fn observe(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
-    let (id, trace) = (RequestId::of(&request), Trace::of(&request));
-    let id_header = HeaderValue::try_from(&id.0).map_err(Problem::internal)?;
+    let (id, trace) = (request_id(&request), Trace::of(&request));
+    let id_header = HeaderValue::try_from(&id).map_err(Problem::internal)?;
     let trace_header = HeaderValue::try_from(&trace.text).map_err(Problem::internal)?;
-    let context = RequestContext::new(id.0.clone(), trace.id().to_owned());
-    request.extensions_mut().insert(id);
+    let context = RequestContext::new(id, trace.id().to_owned());
 
     let mut report = Report::of(&request, Arc::clone(&context));
     #[cfg(feature = "otel")]

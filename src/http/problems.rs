@@ -7,7 +7,7 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 
-use super::request_id::RequestId;
+use crate::context::RequestContext;
 use crate::openapi::PathTable;
 use crate::problem::{Code, MEDIA_TYPE, Problem};
 
@@ -34,7 +34,7 @@ pub fn rendered<B: MessageBody + 'static>(
         return response.map_into_left_body();
     }
     let problem = problem.unwrap_or_else(|| Problem::from_status(status));
-    let request_id = RequestId::of_request(response.request());
+    let request_id = RequestContext::current_id();
     let mut rendered = problem.to_response(Some(&request_id));
     keep_headers(response.headers(), rendered.headers_mut());
     response.into_response(rendered).map_into_right_body()
@@ -49,7 +49,7 @@ pub async fn render_unacceptable<B: MessageBody + 'static>(
     if response.status() != StatusCode::NOT_ACCEPTABLE {
         return Ok(response.map_into_left_body());
     }
-    let request_id = RequestId::of_request(response.request());
+    let request_id = RequestContext::current_id();
     let mut rendered = Problem::new(Code::NotAcceptable).to_response(Some(&request_id));
     keep_headers(response.headers(), rendered.headers_mut());
     Ok(response.into_response(rendered).map_into_right_body())

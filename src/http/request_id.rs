@@ -2,36 +2,21 @@
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::header::HeaderName;
-use actix_web::{HttpMessage, HttpRequest};
 use uuid::Uuid;
 
 /// The header's name.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The id under which the log knows a request: 1 to 64 letters, digits, `-`, `_` or `.`.
-#[derive(Debug, Clone)]
-pub struct RequestId(pub String);
-
-impl RequestId {
-    /// The id that the request was given.
-    pub fn of_request(request: &HttpRequest) -> String {
-        request
-            .extensions()
-            .get::<Self>()
-            .map(|id| id.0.clone())
-            .unwrap_or_default()
-    }
-
-    /// The caller's, or a new one.
-    pub fn of(request: &ServiceRequest) -> Self {
-        let given = request
-            .headers()
-            .get(X_REQUEST_ID)
-            .and_then(|value| value.to_str().ok());
-        match given {
-            Some(id) if is_well_formed(id) => Self(id.to_owned()),
-            _ => Self(Uuid::new_v4().to_string()),
-        }
+/// The caller's, or a new one.
+pub fn request_id(request: &ServiceRequest) -> String {
+    let given = request
+        .headers()
+        .get(X_REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
+    match given {
+        Some(id) if is_well_formed(id) => id.to_owned(),
+        _ => Uuid::new_v4().to_string(),
     }
 }
 
