@@ -59,9 +59,7 @@ impl Outline {
     /// The sections in sight, in order.
     pub fn sections(&self, sight: Sight) -> impl Iterator<Item = &Section> {
         let sections = self.sections.iter();
-        sections.filter(move |section| {
-            sight == Sight::Whole || section.status == CourseSectionStatus::Public
-        })
+        sections.filter(move |section| section.is_in(sight))
     }
 
     /// The lessons in sight, in order.
@@ -108,12 +106,22 @@ impl Section {
     /// The lessons in sight, in order, of a section that is in sight.
     pub fn lessons(&self, sight: Sight) -> impl Iterator<Item = &Lesson> {
         let lessons = self.lessons.iter();
-        lessons
-            .filter(move |lesson| sight == Sight::Whole || lesson.status != LessonStatus::Private)
+        lessons.filter(move |lesson| lesson.is_in(sight))
+    }
+
+    fn is_in(&self, sight: Sight) -> bool {
+        sight == Sight::Whole || self.status == CourseSectionStatus::Public
     }
 
     /// Whether a lesson of this section counts toward progress.
     pub fn counts(&self, lesson: &Lesson) -> bool {
-        self.status == CourseSectionStatus::Public && lesson.status != LessonStatus::Private
+        self.is_in(Sight::Public) && lesson.is_in(Sight::Public)
+    }
+}
+
+impl Lesson {
+    /// In a section that is in sight.
+    fn is_in(&self, sight: Sight) -> bool {
+        sight == Sight::Whole || self.status != LessonStatus::Private
     }
 }
