@@ -99,15 +99,15 @@ impl Freshness {
         self.0.hearing.is_current() && self.last_bump(tags) < self.nanos(read_at)
     }
 
-    /// When one of the tags, or everything, was last bumped, in nanoseconds on the clock of [`Self::nanos`].
-    pub fn last_bump(&self, tags: &[Tag]) -> u64 {
+    /// When one of the tags, or everything, was last bumped, on the clock of [`Self::nanos`].
+    fn last_bump(&self, tags: &[Tag]) -> u64 {
         let slots = tags.iter().filter_map(|tag| self.0.slots.get(tag.slot()));
         let last = slots.map(|slot| slot.load(Ordering::Acquire)).max();
         last.unwrap_or(0).max(self.0.floor.load(Ordering::Acquire))
     }
 
     /// A moment on the clock of the bumps: nanoseconds since the program began.
-    pub fn nanos(&self, moment: Instant) -> u64 {
+    fn nanos(&self, moment: Instant) -> u64 {
         let since = moment.saturating_duration_since(self.0.began);
         u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }

@@ -135,10 +135,8 @@ pub async fn run(
         error = broken(worker.as_mut()) => return Err(error),
         () = signals.next() => {}
     }
-    tokio::select! {
-        ended = end(&state, Some(handle), worker, company) => ended,
-        () = signals.next() => Err(at_once()),
-    }
+    let in_order = end(&state, Some(handle), worker, company);
+    unless_again(signals, in_order).await
 }
 
 /// Works on jobs only, until the process is told to stop.
@@ -153,10 +151,8 @@ pub async fn run_jobs(state: AppState) -> anyhow::Result<()> {
         error = broken(Some(&mut worker)) => return Err(error),
         () = signals.next() => {}
     }
-    tokio::select! {
-        ended = end(&state, None, Some(worker), company) => ended,
-        () = signals.next() => Err(at_once()),
-    }
+    let in_order = end(&state, None, Some(worker), company);
+    unless_again(signals, in_order).await
 }
 
 fn start_worker(state: &AppState) -> JoinHandle<()> {
@@ -207,6 +203,15 @@ async fn end(
     Ok(())
 }
 
-fn at_once() -> anyhow::Error {
-    anyhow::anyhow!("told to end for the second time: what was in flight is cut off")
+/// Ends in order, unless the program is told to end once more meanwhile.
+async fn unless_again(
+    mut signals: EndSignals,
+    in_order: impl Future<Output = anyhow::Result<()>>,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        ended = in_order => ended,
+        () = signals.next() => {
+            anyhow::bail!("told to end for the second time: what was in flight is cut off")
+        }
+    }
 }
