@@ -65,13 +65,7 @@ pub fn page(
         if let Some(entity_id) = filter.entity_id {
             query = query.filter(audit_log::entity_id.eq(entity_id));
         }
-        if let Some(from) = filter.from {
-            query = query.filter(audit_log::created_at.ge(from));
-        }
-        if let Some(to) = filter.to {
-            query = query.filter(audit_log::created_at.lt(to));
-        }
-        query
+        within!(query, audit_log::created_at, filter)
     };
     let rows = after!(matching(), audit_log::created_at, after, desc)
         .limit(size.to_read())

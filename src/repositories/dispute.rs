@@ -127,13 +127,7 @@ pub fn page(
         if let Some(status) = &filter.status {
             query = query.filter(disputes::status.eq(status));
         }
-        if let Some(from) = filter.from {
-            query = query.filter(disputes::created_at.ge(from));
-        }
-        if let Some(to) = filter.to {
-            query = query.filter(disputes::created_at.lt(to));
-        }
-        query
+        within!(query, disputes::created_at, filter)
     };
     let rows = after!(matching(), disputes::created_at, after, desc)
         .limit(size.to_read())

@@ -21,6 +21,20 @@ macro_rules! after {
     }};
 }
 
+/// Narrows a boxed query to a stretch of time: from a filter's `from` on and before its `to`, where it has them.
+macro_rules! within {
+    ($query:expr, $column:expr, $filter:expr) => {{
+        let mut query = $query;
+        if let Some(from) = $filter.from {
+            query = query.filter($column.ge(from));
+        }
+        if let Some(to) = $filter.to {
+            query = query.filter($column.lt(to));
+        }
+        query
+    }};
+}
+
 pub mod access_grant;
 pub mod audit_log;
 pub mod backlog;

@@ -275,13 +275,7 @@ pub fn page(
                 )
                 .filter(purchases::refunded_in_cents.eq(0)),
         };
-        if let Some(from) = filter.from {
-            query = query.filter(purchases::created_at.ge(from));
-        }
-        if let Some(to) = filter.to {
-            query = query.filter(purchases::created_at.lt(to));
-        }
-        query
+        within!(query, purchases::created_at, filter)
     };
     let rows = after!(matching(), purchases::created_at, after, desc)
         .limit(size.to_read())

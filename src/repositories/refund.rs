@@ -195,13 +195,7 @@ pub fn page(
         if let Some(status) = filter.status {
             query = query.filter(refunds::status.eq(status));
         }
-        if let Some(from) = filter.from {
-            query = query.filter(refunds::created_at.ge(from));
-        }
-        if let Some(to) = filter.to {
-            query = query.filter(refunds::created_at.lt(to));
-        }
-        query
+        within!(query, refunds::created_at, filter)
     };
     let rows = after!(matching(), refunds::created_at, after, desc)
         .limit(size.to_read())

@@ -257,13 +257,7 @@ pub fn page(
         if let Some(kind) = &filter.kind {
             query = query.filter(webhook_events::type_.eq(kind));
         }
-        if let Some(from) = filter.from {
-            query = query.filter(webhook_events::created_at.ge(from));
-        }
-        if let Some(to) = filter.to {
-            query = query.filter(webhook_events::created_at.lt(to));
-        }
-        query
+        within!(query, webhook_events::created_at, filter)
     };
     let rows = after!(matching(), webhook_events::created_at, after, desc)
         .limit(size.to_read())
