@@ -190,13 +190,16 @@ impl Scripts {
                 // From the last one on, so that $1 is not taken for the beginning of $10.
                 for (index, value) in values.iter().enumerate().rev() {
                     let name = format!("v{number}_{place}_{index}");
-                    let written = value
-                        .as_ref()
-                        .map_or_else(|| "NULL".to_owned(), |_| format!(":{name}"));
+                    let written = match value.as_deref() {
+                        None => "NULL".to_owned(),
+                        // No variable of pgbench's is empty.
+                        Some("") => "''".to_owned(),
+                        Some(value) => {
+                            arguments.extend(["-D".to_owned(), format!("{name}={value}")]);
+                            format!(":{name}")
+                        }
+                    };
                     sql = sql.replace(&format!("${}", index + 1), &written);
-                    if let Some(value) = value {
-                        arguments.extend(["-D".to_owned(), format!("{name}={value}")]);
-                    }
                 }
                 writeln!(text, "{};", sql.trim_end_matches(';'))?;
             }
