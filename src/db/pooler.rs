@@ -89,6 +89,8 @@ pub fn connect_directly(url: &SecretString) -> Result<PgConnection, ConnectError
         return Err(ConnectError::Pooled);
     }
     conn.batch_execute(SIGNS_OF_LIFE)?;
+    // Whatever the database says: migrations take their time, and who waits for them as well.
+    conn.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")?;
     Ok(conn)
 }
 
@@ -113,7 +115,7 @@ fn tell(conn: &mut PgConnection) -> QueryResult<()> {
     let limit: String = select(current_setting("statement_timeout")).get_result(conn)?;
     if limit == "0" {
         tracing::warn!(
-            "nothing limits how long a statement may run: ALTER ROLE ... SET statement_timeout = '10s', lock_timeout = '5s'"
+            "nothing limits how long a statement may run: ALTER DATABASE ... SET statement_timeout = '10s', and the rest of docs/scaling.md"
         );
     }
     Ok(())
