@@ -76,7 +76,8 @@ impl Pool {
         self.waits.clone()
     }
 
-    /// Does some work on a connection of its own. Who `insists` waits for it however much is asked of the database.
+    /// Does some work on a connection of its own. Who `insists` waits for it however much is asked of the database, and
+    /// so does background work: there is little of it at once, and what a learner paid for depends on it.
     ///
     /// # Errors
     /// What `work` returns; 503 when no connection is to be had in time.
@@ -86,6 +87,7 @@ impl Pool {
         F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
     {
         let begun = Instant::now();
+        let insists = insists || RequestContext::with_current(|_| ()).is_none();
         let place = self.queue.enter(insists).await;
         self.waits.observe(begun.elapsed().as_secs_f64());
         // Not logged: under load there are very many.

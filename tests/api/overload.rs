@@ -3,14 +3,22 @@
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
-use futures_util::future::{join, join_all};
+use futures_util::future::{join, join_all, join3};
+use lectern::jobs::worker;
+use serde_json::json;
 use tokio::time::sleep;
 
 use crate::support::TestApp;
+use crate::support::buying::event;
 
+/// H: A8
 #[tokio::test]
-async fn who_comes_to_a_queue_that_stands_is_sent_away_at_once_and_nobody_when_it_is_gone() {
+async fn who_comes_to_a_queue_that_stands_is_sent_away_at_once_but_no_worker_is_and_nobody_when_it_is_gone()
+ {
     let app = TestApp::start_with(&[("DATABASE_POOL_SIZE", "1")]).await;
+    app.stripe_event(&event("plan.created", &json!({})))
+        .await
+        .expect(200);
     let anon = app.anon();
     anon.get("/v1/products").await.expect(200);
     let (release, held) = channel::<()>();
@@ -30,11 +38,21 @@ async fn who_comes_to_a_queue_that_stands_is_sent_away_at_once_and_nobody_when_i
         }
     }));
     let late = async {
-        sleep(Duration::from_millis(2200)).await;
-        release.send(()).unwrap();
+        sleep(Duration::from_millis(1900)).await;
+        let worker = worker::handle_due_events(&app.state);
+        let end = async {
+            sleep(Duration::from_millis(300)).await;
+            release.send(()).unwrap();
+        };
+        join(worker, end).await.0
     };
-    let ((busy, people), ()) = join(join(busy, people), late).await;
+    let (busy, people, handled) = join3(busy, people, late).await;
     busy.unwrap();
+    assert_eq!(handled.unwrap(), 1);
+    assert_eq!(
+        app.count("webhook_events WHERE attempts = 1 AND status = 'ignored'"),
+        1
+    );
     for (reply, waited) in people.into_iter().flatten() {
         assert_eq!(reply.header("retry-after"), "1");
         reply.expect_problem(503, "database-unavailable");
