@@ -379,7 +379,14 @@ impl From<DieselError> for Problem {
             {
                 database_unavailable(&error)
             }
-            // SQLSTATE 40P01, which Diesel does not tell either: one of two has to give way, and may try again.
+            // SQLSTATE 53100, which it does not tell either: the disk is full.
+            DieselError::DatabaseError(_, info)
+                if info.message().ends_with("No space left on device")
+                    || info.hint() == Some("Check free disk space.") =>
+            {
+                database_unavailable(&error)
+            }
+            // SQLSTATE 40P01: one of two has to give way, and may try again.
             DieselError::DatabaseError(_, info) if info.message() == "deadlock detected" => {
                 Self::new(Code::Conflict)
             }

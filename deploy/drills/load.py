@@ -2,8 +2,14 @@
 
     load.py URL FOLDER
 
-FOLDER holds `stripe` and `clerk`, the secrets that deliveries are signed with, read again for each. It ends when FOLDER
-has a file `stop`. `acknowledged` then names every event that was answered with 200, and `failures` what went wrong.
+FOLDER holds `stripe` and `clerk`, the secrets that deliveries are signed with, read again for each. Where it has `product`,
+the id of one that costs something, people buy that as well and `learner-1` looks at a course: only a development store gives
+them tokens, and lets them pay. It ends when FOLDER has a file `stop`, and leaves there
+
+    acknowledged    the event of every delivery that was answered with 200
+    paid            the checkout of everybody who has paid, and was told that it is fulfilled
+    answers         of each answer: when it was asked for, how long it took, who asked, its status
+    failures        what is no success and no 503 that says when to come back
 """
 
 import base64
@@ -19,38 +25,61 @@ import time
 import urllib.parse
 import uuid
 
-HOST = urllib.parse.urlsplit(sys.argv[1]).netloc
+STORE = urllib.parse.urlsplit(sys.argv[1])
 FOLDER = pathlib.Path(sys.argv[2])
 # The certificate is the drill's own.
 TLS = ssl._create_unverified_context()
+JSON = {"content-type": "application/json"}
 stop = threading.Event()
 lock = threading.Lock()
-failures, acknowledged, visits = [], [], 0
+failures, acknowledged, paid, answers = [], [], [], []
 
 
 def connect():
-    return http.client.HTTPSConnection(HOST, timeout=20, context=TLS)
+    if STORE.scheme == "https":
+        return http.client.HTTPSConnection(STORE.netloc, timeout=20, context=TLS)
+    return http.client.HTTPConnection(STORE.netloc, timeout=20)
 
 
-def visit():
+def ask(connection, who, method, path, body=None, headers={}, fine=(200, 201)):
+    """The status and the text of an answer, which is written down."""
+    begun = time.time()
+    connection.request(method, path, body, headers)
+    answer = connection.getresponse()
+    text = answer.read()
+    comes_back = answer.status == 503 and answer.headers["retry-after"] and b'"code"' in text
+    with lock:
+        answers.append(f"{begun:.3f} {time.time() - begun:.3f} {who} {answer.status}")
+        if answer.status not in fine and not comes_back:
+            failures.append(f"{who}: {answer.status} {text[:200]}")
+    return answer.status, text
+
+
+def ask_once(who, *request, **more):
+    """Asks over a connection of its own. Without an answer there is no status."""
+    connection = connect()
+    try:
+        return ask(connection, who, *request, **more)
+    except (OSError, http.client.HTTPException) as error:
+        with lock:
+            failures.append(f"{who}: {error!r}")
+        return None, b""
+    finally:
+        connection.close()
+
+
+def visit(who, path):
     """One visitor: request after request over a connection that is kept."""
-    global visits
     connection, fresh = connect(), True
     while not stop.is_set():
         try:
-            connection.request("GET", "/v1/products")
-            answer = connection.getresponse()
-            body = answer.read()
-            with lock:
-                visits += 1
-                if answer.status != 200:
-                    failures.append(f"visit: {answer.status} {body[:200]}")
+            ask(connection, who, "GET", path)
             fresh = False
         except (OSError, http.client.HTTPException) as error:
             # A connection that was kept may be closed at any time, and a GET is asked again (RFC 9110, 9.2.2).
             if fresh:
                 with lock:
-                    failures.append(f"visit: {error!r}")
+                    failures.append(f"{who}: {error!r}")
             connection.close()
             connection, fresh = connect(), True
         stop.wait(0.01)
@@ -80,26 +109,62 @@ def deliver(provider, make):
     """A provider: each delivery over a connection of its own, and none of them twice."""
     while not stop.is_set():
         event = "evt_" + uuid.uuid4().hex
-        try:
-            connection = connect()
-            body, headers = make(event, int(time.time()))
-            connection.request("POST", f"/v1/webhooks/{provider}", body, headers | {"content-type": "application/json"})
-            answer = connection.getresponse()
-            text = answer.read()
-            connection.close()
+        body, headers = make(event, int(time.time()))
+        status, _ = ask_once(provider, "POST", f"/v1/webhooks/{provider}", body, headers | JSON)
+        if status == 200:
             with lock:
-                if answer.status == 200:
-                    acknowledged.append(event)
-                else:
-                    failures.append(f"{provider}: {answer.status} {text[:200]}")
-        except (OSError, http.client.HTTPException) as error:
-            with lock:
-                failures.append(f"{provider}: {error!r}")
+                acknowledged.append(event)
         stop.wait(0.02)
 
 
-threads = [threading.Thread(target=visit) for _ in range(4)]
-threads += [threading.Thread(target=deliver, args=both) for both in (("stripe", stripe), ("clerk", clerk))]
+def token_of(person):
+    _, text = ask_once("token", "POST", "/dev/tokens", json.dumps({"user": person}), JSON)
+    return {"authorization": "Bearer " + json.loads(text)["token"]}
+
+
+def insist(*request, **more):
+    """Asks until the answer is a success."""
+    while True:
+        status, text = ask_once(*request, **more)
+        if status in (200, 201):
+            return json.loads(text)
+        time.sleep(0.2)
+
+
+def buy(product):
+    """People who buy, one after the other, and do not give up."""
+    order = {"productId": product, "uiMode": "hosted", "returnUrl": "http://localhost/{CHECKOUT_ID}"}
+    while not stop.is_set():
+        token = token_of(uuid.uuid4().hex)
+        # The attempt before may not have given its key back yet: 409.
+        checkout = insist(
+            "buyer", "POST", "/v1/checkout/sessions", json.dumps(order),
+            token | JSON | {"idempotency-key": uuid.uuid4().hex}, fine=(201, 409),
+        )
+        page = urllib.parse.urlsplit(checkout["url"])
+        till = http.client.HTTPConnection(page.netloc, timeout=20)
+        till.request("POST", page.path, "outcome=paid", {"content-type": "application/x-www-form-urlencoded"})
+        assert till.getresponse().status == 303
+        till.close()
+        while insist("buyer", "GET", "/v1/checkout/sessions/" + checkout["id"], None, token)["status"] != "fulfilled":
+            time.sleep(0.2)
+        with lock:
+            paid.append(checkout["id"])
+
+
+def learn():
+    """Looks at a course, which may be taken away."""
+    token = token_of("learner-1")
+    course = insist("learner", "GET", "/v1/me/courses", None, token)["data"][0]["id"]
+    while not stop.is_set():
+        ask_once("learner", "GET", f"/v1/courses/{course}", None, token, fine=(200, 403))
+        stop.wait(0.05)
+
+
+work = [(visit, "visitor", "/v1/products")] * 4 + [(deliver, "stripe", stripe), (deliver, "clerk", clerk)]
+if (FOLDER / "product").exists():
+    work += [(buy, (FOLDER / "product").read_text().strip())] * 2 + [(learn,), (visit, "alive", "/healthz")]
+threads = [threading.Thread(target=does, args=what) for does, *what in work]
 for thread in threads:
     thread.start()
 while not (FOLDER / "stop").exists():
@@ -107,6 +172,7 @@ while not (FOLDER / "stop").exists():
 stop.set()
 for thread in threads:
     thread.join()
-(FOLDER / "acknowledged").write_text("".join(event + "\n" for event in acknowledged))
-(FOLDER / "failures").write_text("".join(failure + "\n" for failure in failures))
-print(f"{visits} visits and {len(acknowledged)} deliveries were answered, {len(failures)} failed")
+for name in ("acknowledged", "paid", "answers", "failures"):
+    (FOLDER / name).write_text("".join(line + "\n" for line in globals()[name]))
+told = len(answers) - len(acknowledged)
+print(f"{told} requests and {len(acknowledged)} deliveries were answered, {len(failures)} failed")

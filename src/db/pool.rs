@@ -128,7 +128,10 @@ impl Pool {
         let task = tokio::task::spawn_blocking(|| RequestContext::around_blocking(context, work));
         // The connection stays with its thread until that is done.
         let done = timeout(WORK_WAIT, task).await;
-        let done = done.map_err(|_| database_unavailable(&"the statements took too long"))?;
+        let done = done.map_err(|_| {
+            self.is_up.store(false, Ordering::Relaxed);
+            database_unavailable(&"the statements took too long")
+        })?;
         done.map_err(Problem::internal)?
     }
 }

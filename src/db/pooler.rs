@@ -18,9 +18,14 @@ const ROUNDS: usize = 5;
 /// database may change while there is none.
 const BELIEVED: Duration = Duration::from_secs(10);
 
-/// How long one statement may run, and wait for somebody else's lock, before the database gives it up. None runs long
-/// enough for machine code to be worth its making.
-const LIMITS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; SET jit = off";
+/// How long one statement may run, and wait for somebody else's lock, before the database gives it up, and how long a
+/// transaction may say nothing. None runs long enough for machine code to be worth its making.
+const LIMITS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
+    SET idle_in_transaction_session_timeout = '10s'; SET jit = off";
+/// How soon the database notices that nobody is there any more, as when the network is cut. It would keep the session,
+/// with every lock in it, for the two hours that TCP takes otherwise.
+const SIGNS_OF_LIFE: &str = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 1; \
+    SET tcp_user_timeout = '10s'";
 
 define_sql_function! {
     /// The process that serves a session.
@@ -47,6 +52,7 @@ impl Pooler {
     ) -> Result<(), ConnectError> {
         if !self.is_on_the_way(conn, other)? {
             conn.batch_execute(LIMITS)?;
+            conn.batch_execute(SIGNS_OF_LIFE)?;
             conn.set_prepared_statement_cache_size(CacheSize::Unbounded);
         }
         Ok(())
@@ -79,11 +85,13 @@ impl Pooler {
 /// [`ConnectError::Pooled`] when it would not be.
 pub fn connect_directly(url: &SecretString) -> Result<PgConnection, ConnectError> {
     let mut conn = connect(url)?;
-    if keeps_session(&mut conn, &mut connect(url)?)? {
-        Ok(conn)
-    } else {
-        Err(ConnectError::Pooled)
+    if !keeps_session(&mut conn, &mut connect(url)?)? {
+        return Err(ConnectError::Pooled);
     }
+    conn.batch_execute(SIGNS_OF_LIFE)?;
+    // Whatever the database says: migrations take their time, and who waits for them as well.
+    conn.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")?;
+    Ok(conn)
 }
 
 /// Compares with a second connection: through a pooler, that one gets the server process that this one has just left,
@@ -107,7 +115,7 @@ fn tell(conn: &mut PgConnection) -> QueryResult<()> {
     let limit: String = select(current_setting("statement_timeout")).get_result(conn)?;
     if limit == "0" {
         tracing::warn!(
-            "nothing limits how long a statement may run: ALTER ROLE ... SET statement_timeout = '10s', lock_timeout = '5s'"
+            "nothing limits how long a statement may run: ALTER DATABASE ... SET statement_timeout = '10s', and the rest of docs/scaling.md"
         );
     }
     Ok(())

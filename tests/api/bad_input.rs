@@ -805,3 +805,28 @@ async fn a_table_that_somebody_holds_is_a_503_and_no_hang() {
     app.anon().get("/v1/products").await.expect(200);
     app.finish().await;
 }
+
+/// H: A11
+#[tokio::test]
+async fn a_full_disk_is_a_503() {
+    let app = TestApp::start().await;
+    // In the words of Postgres.
+    for words in [
+        r#"'could not write to file "base/pgsql_tmp/pgsql_tmp1.0": No space left on device'"#,
+        r#"'could not extend file "base/1/2": wrote only 4096 of 8192 bytes at block 7' USING HINT = 'Check free disk space.'"#,
+    ] {
+        let full = format!(
+            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE {words}; END $$;
+            CREATE TRIGGER full_disk BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION full_disk()"
+        );
+        app.db().batch_execute(&full).unwrap();
+        let reply = app.learner("one").get("/v1/me").await;
+        assert_eq!(reply.header("retry-after"), "1");
+        reply.expect_problem(503, "database-unavailable");
+        app.db()
+            .batch_execute("DROP FUNCTION full_disk CASCADE")
+            .unwrap();
+    }
+    app.learner("one").get("/v1/me").await.expect(200);
+    app.finish().await;
+}

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::buying::{CHECKOUTS, event};
 use crate::support::cluster::Database;
-use crate::support::haproxy::HaProxy;
+use crate::support::haproxy::{HaProxy, is_primary};
 use crate::support::instance::until;
 use crate::support::replication::{Pair, url_at};
 use crate::support::shop::{course, id, lesson, order, product, section};
@@ -120,6 +120,11 @@ fn quoted(text: &serde_json::Value) -> String {
 async fn a_primary_that_dies_under_load_takes_no_acknowledged_write_along() {
     let mut pair = Pair::start(true);
     let proxy = HaProxy::start([pair.primary.port, pair.standby.port]);
+    // It takes both for primaries until it has asked, and sends every other connection to each.
+    until("the proxy knows the primary", async || {
+        (0..2).all(|_| is_primary(proxy.port))
+    })
+    .await;
     let database = Database::at(&url_at(proxy.port));
     let app = TestApp::start_on(database, &[]).await;
     let _listener = app.state.listen().unwrap();

@@ -83,7 +83,8 @@ fn agent(server: u16) -> (u16, ServerHandle) {
     (port, handle)
 }
 
-fn is_primary(server: u16) -> bool {
+/// Whether the server at this port takes writes.
+pub fn is_primary(server: u16) -> bool {
     let Ok(mut conn) = PgConnection::establish(&url_at(server)) else {
         return false;
     };
