@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { tokenOf } from "./native.mjs";
 import { tryOut } from "./operations.mjs";
 
-export async function documentation({ api, page, shoot, step }) {
+export async function documentation({ api, pages, shoot, step }) {
+  const [page] = pages;
   const answer = await page.goto(`${api}/docs`);
   assert.equal(answer.status(), 200);
   const policy = answer.headers()["content-security-policy"];
@@ -86,12 +87,15 @@ export async function documentation({ api, page, shoot, step }) {
   step("sends a merge patch");
 
   // What was typed above is forgotten, the authorisation is not.
-  await page.reload();
+  for (const each of pages) {
+    await each.goto(`${api}/docs`);
+    await each.locator(".opblock").first().waitFor();
+  }
   const isLeaving = ({ id }) => id === "deleteMe";
-  const tried = await tryOut({ api, page, document, credentials, only: (operation) => !isLeaving(operation) });
-  const session = await tokenOf(api, "somebody who leaves");
+  const tried = await tryOut({ api, pages, document, credentials, wanted: (operation) => !isLeaving(operation) });
+  const session = await tokenOf(api, "somebody-who-leaves");
   await authorise({ session });
-  const left = await tryOut({ api, page, document, credentials: { ...credentials, session }, only: isLeaving });
+  const left = await tryOut({ api, pages: [page], document, credentials: { session }, wanted: isLeaving });
   assert.equal(tried + left, listed.length);
   step(`tries ${listed.length} operations out: sends what is shown, and is answered as documented`);
 }
