@@ -13,7 +13,6 @@ use actix_web::middleware::{Compress, NormalizePath, TrailingSlash, from_fn};
 use actix_web::{App, Error, web};
 use tokio::sync::{Mutex, MutexGuard, Notify, watch};
 use tokio::time::timeout;
-use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
@@ -30,7 +29,7 @@ use crate::http::request_id::X_REQUEST_ID;
 use crate::http::{etag, idempotency, methods, observe, problems, security};
 use crate::listener::{Hearing, Listener, Notice};
 use crate::metrics::Metrics;
-use crate::openapi::{self, PathTable};
+use crate::openapi::{self, Served};
 use crate::problem::{Code, Problem};
 use crate::providers::clerk::Clerk;
 use crate::providers::stripe::Stripe;
@@ -213,6 +212,7 @@ pub type Extra = Arc<dyn Fn(&mut ServiceConfig) + Send + Sync>;
 /// The application: every route and all middleware, outermost last.
 pub fn app(
     state: AppState,
+    document: web::Data<Served>,
     extra: &Extra,
 ) -> App<
     impl ServiceFactory<
@@ -223,19 +223,16 @@ pub fn app(
         InitError = (),
     > + use<>,
 > {
-    let (app, paths) = App::new()
-        .into_utoipa_app()
-        .configure(router::routes)
-        .configure(|config| extra(config))
-        .split_for_parts();
-    let document = openapi::document(paths, &state.config.public_url);
     let cors = cors(&state.config);
-    app.app_data(web::Data::new(state))
-        .app_data(web::Data::new(PathTable::new(&document)))
+    App::new()
+        .configure(router::routes)
+        .configure(|config| extra(&mut ServiceConfig::new(config)))
+        .configure(openapi::serve)
+        .app_data(web::Data::new(state))
+        .app_data(document)
         .app_data(
             web::PathConfig::default().error_handler(|_, _| Problem::new(Code::NotFound).into()),
         )
-        .configure(|config| openapi::serve(config, document))
         .default_service(web::to(problems::unmatched))
         .wrap(from_fn(methods::head_as_get))
         .wrap(from_fn(etag::conditional))

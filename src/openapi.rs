@@ -21,9 +21,11 @@ use utoipa::openapi::{
 };
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
 use utoipa_swagger_ui::{Config as UiConfig, SwaggerUi};
 
 use self::examples::Examples;
+use crate::app::Extra;
 use crate::domain::deleted::Deleted;
 use crate::handlers::admin::course::CourseSort;
 use crate::handlers::product::ProductSort;
@@ -36,11 +38,7 @@ pub const DEVELOPMENT: &str = "Development";
 
 /// The document as it is committed: independent of where the server runs.
 pub fn committed() -> OpenApi {
-    let (_, paths) = actix_web::App::new()
-        .into_utoipa_app()
-        .configure(router::routes)
-        .split_for_parts();
-    document(paths, "http://127.0.0.1:8080")
+    document(|_| {}, "http://127.0.0.1:8080")
 }
 
 /// The document as text, the way it is committed in `openapi/openapi.json`.
@@ -51,8 +49,13 @@ pub fn to_text(document: &OpenApi) -> Result<String, serde_json::Error> {
     document.to_pretty_json().map(|json| json + "\n")
 }
 
-/// Completes what was collected from the handlers.
-pub fn document(mut collected: OpenApi, public_url: &str) -> OpenApi {
+/// Collects what the handlers say, `extra` ones included, and completes it.
+fn document(extra: impl FnOnce(&mut ServiceConfig), public_url: &str) -> OpenApi {
+    let (_, mut collected) = actix_web::App::new()
+        .into_utoipa_app()
+        .configure(|config| router::routes(config))
+        .configure(extra)
+        .split_for_parts();
     collected.info = InfoBuilder::new()
         .title("Lectern")
         .version(env!("CARGO_PKG_VERSION"))
@@ -447,8 +450,7 @@ fn problem_response(
 }
 
 /// Mounts the document and Swagger UI. The UI is compiled in and asks nobody else.
-pub fn serve(config: &mut web::ServiceConfig, document: OpenApi) {
-    let text = web::Bytes::from(to_text(&document).unwrap_or_default());
+pub fn serve(config: &mut web::ServiceConfig) {
     let ui = UiConfig::from("/openapi.json")
         .try_it_out_enabled(true)
         .persist_authorization(true)
@@ -460,14 +462,11 @@ pub fn serve(config: &mut web::ServiceConfig, document: OpenApi) {
     config
         .route(
             "/openapi.json",
-            web::get().to(move || {
-                let text = text.clone();
-                async move {
-                    HttpResponse::Ok()
-                        .insert_header((header::CACHE_CONTROL, "public, max-age=60"))
-                        .content_type("application/json")
-                        .body(text)
-                }
+            web::get().to(async |served: web::Data<Served>| {
+                HttpResponse::Ok()
+                    .insert_header((header::CACHE_CONTROL, "public, max-age=60"))
+                    .content_type("application/json")
+                    .body(served.text.clone())
             }),
         )
         .route(
@@ -477,14 +476,22 @@ pub fn serve(config: &mut web::ServiceConfig, document: OpenApi) {
         .service(SwaggerUi::new("/docs/{_:.*}").config(ui));
 }
 
-/// Which methods each address has: documented is mounted, so the document knows.
-pub struct PathTable(Vec<(ResourceDef, Vec<&'static str>)>);
+/// The document as it is served, made once for all workers.
+pub struct Served {
+    text: web::Bytes,
+    /// Which methods each address has: documented is mounted, so the document knows.
+    methods: Vec<(ResourceDef, Vec<&'static str>)>,
+}
 
-impl PathTable {
-    /// Reads the table out of the document.
-    pub fn new(document: &OpenApi) -> Self {
+impl Served {
+    /// Of every endpoint, and of what development adds.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON.
+    pub fn new(extra: &Extra, public_url: &str) -> Result<Self, serde_json::Error> {
+        let document = document(|config| extra(config), public_url);
         let entry = |(path, item): (&String, &utoipa::openapi::PathItem)| {
-            let methods = [
+            let all = [
                 ("GET", item.get.is_some()),
                 ("HEAD", item.get.is_some()),
                 ("POST", item.post.is_some()),
@@ -493,24 +500,26 @@ impl PathTable {
                 ("DELETE", item.delete.is_some()),
                 ("OPTIONS", true),
             ];
-            let methods = methods
+            let existing = all
                 .into_iter()
                 .filter(|(_, has)| *has)
-                .map(|(method, _)| method)
-                .collect();
-            (ResourceDef::new(path.as_str()), methods)
+                .map(|(method, _)| method);
+            (ResourceDef::new(path.as_str()), existing.collect())
         };
-        let mut table: Vec<_> = document.paths.paths.iter().map(entry).collect();
+        let mut methods: Vec<_> = document.paths.paths.iter().map(entry).collect();
         for path in ["/openapi.json", "/docs", "/docs/{file}"] {
-            table.push((ResourceDef::new(path), vec!["GET", "HEAD", "OPTIONS"]));
+            methods.push((ResourceDef::new(path), vec!["GET", "HEAD", "OPTIONS"]));
         }
-        Self(table)
+        Ok(Self {
+            text: to_text(&document)?.into(),
+            methods,
+        })
     }
 
     /// The value of `Allow` for an address; `None` when it does not exist.
     pub fn methods(&self, path: &str) -> Option<String> {
         let matching = self
-            .0
+            .methods
             .iter()
             .filter(|(resource, _)| resource.is_match(path));
         let mut methods: Vec<_> = matching

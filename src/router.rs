@@ -1,5 +1,8 @@
 //! The route table, in the order of the addresses. What is mounted here is documented, and nothing else is.
 
+use actix_web::dev::HttpServiceFactory;
+use actix_web::web;
+use utoipa_actix_web::OpenApiFactory;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::handlers::{
@@ -8,8 +11,37 @@ use crate::handlers::{
 };
 use crate::webhooks::receive;
 
+/// What endpoints are mounted in.
+pub trait Mount {
+    /// Mounts one.
+    fn service(
+        &mut self,
+        endpoint: impl HttpServiceFactory + OpenApiFactory + 'static,
+    ) -> &mut Self;
+}
+
+/// An application alone: each worker has its own, and none has to know the document for that.
+impl Mount for web::ServiceConfig {
+    fn service(
+        &mut self,
+        endpoint: impl HttpServiceFactory + OpenApiFactory + 'static,
+    ) -> &mut Self {
+        self.service(endpoint)
+    }
+}
+
+/// An application and its document.
+impl Mount for ServiceConfig<'_> {
+    fn service(
+        &mut self,
+        endpoint: impl HttpServiceFactory + OpenApiFactory + 'static,
+    ) -> &mut Self {
+        self.service(endpoint)
+    }
+}
+
 /// Mounts every endpoint.
-pub fn routes(config: &mut ServiceConfig) {
+pub fn routes(config: &mut impl Mount) {
     config
         // Shop
         .service(product::catalogue)

@@ -15,6 +15,7 @@ use crate::db::Follower;
 use crate::handlers::metrics;
 use crate::jobs::worker;
 use crate::listener::Listener;
+use crate::openapi::Served;
 use crate::signals::{self, EndSignals};
 use crate::tls::{self, Certificate};
 
@@ -42,11 +43,12 @@ pub fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
 /// A server on a bound listener. It runs when it is awaited. `extra` mounts what development adds.
 ///
 /// # Errors
-/// When the listener or the certificate cannot be used.
+/// When the listener or the certificate cannot be used, or the API cannot be described.
 fn serve(listener: TcpListener, state: AppState, extra: Extra) -> anyhow::Result<Server> {
     let certificate = state.config.tls.as_ref().map(Certificate::load);
     let certificate = certificate.transpose()?.map(Arc::new);
-    let server = HttpServer::new(move || app(state.clone(), &extra))
+    let document = web::Data::new(Served::new(&extra, &state.config.public_url)?);
+    let server = HttpServer::new(move || app(state.clone(), document.clone(), &extra))
         .client_request_timeout(REQUEST_HEAD_TIMEOUT)
         .keep_alive(KEEP_ALIVE)
         .shutdown_timeout(SHUTDOWN_TIMEOUT.as_secs())

@@ -8,7 +8,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 
 use crate::context::RequestContext;
-use crate::openapi::PathTable;
+use crate::openapi::Served;
 use crate::problem::{Code, MEDIA_TYPE, Problem};
 
 /// Middleware: replaces the body of an error answer, keeping headers that other middleware added.
@@ -68,9 +68,9 @@ fn keep_headers(from: &HeaderMap, to: &mut HeaderMap) {
 /// OPTIONS, 404 otherwise.
 pub async fn unmatched(
     request: HttpRequest,
-    table: web::Data<PathTable>,
+    document: web::Data<Served>,
 ) -> Result<HttpResponse, Problem> {
-    let Some(allow) = table.methods(request.path()) else {
+    let Some(allow) = document.methods(request.path()) else {
         return Err(Problem::new(Code::NotFound));
     };
     if request.method() == actix_web::http::Method::OPTIONS {

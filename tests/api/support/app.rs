@@ -16,6 +16,7 @@ use lectern::dev::clerk::{self, LocalClerk, TokenOptions};
 use lectern::dev::stripe::{self, Attempt, Delivery, LocalStripe, Recorded};
 use lectern::domain::enums::UserRole;
 use lectern::jobs::worker;
+use lectern::openapi::Served;
 use lectern::repositories::user;
 use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -57,7 +58,9 @@ fn local_clerk(issuer: &str, webhook_url: &str, key_file: Option<PathBuf>) -> Lo
 fn serve(state: &AppState, listener: TcpListener) -> ServerHandle {
     let state = state.clone();
     let extra = Arc::new(|_: &mut ServiceConfig| {}) as lectern::app::Extra;
-    let server = HttpServer::new(move || app(state.clone(), &extra))
+    let document = Served::new(&extra, &state.config.public_url).unwrap();
+    let document = web::Data::new(document);
+    let server = HttpServer::new(move || app(state.clone(), document.clone(), &extra))
         .workers(1)
         // Longer than any client keeps an idle connection: none is used while the server ends it.
         .keep_alive(Duration::from_secs(120))
