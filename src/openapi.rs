@@ -11,8 +11,8 @@ use actix_web::dev::ResourceDef;
 use actix_web::http::header;
 use actix_web::{HttpResponse, web};
 use serde_json::json;
-use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
-use utoipa::openapi::schema::ArrayItems;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ArrayItems, KnownFormat, SchemaFormat};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::tag::{Tag, TagBuilder};
 use utoipa::openapi::{
@@ -97,7 +97,7 @@ fn document(extra: impl FnOnce(&mut ServiceConfig), public_url: &str) -> OpenApi
                     .scheme(HttpAuthScheme::Bearer)
                     .bearer_format("JWT")
                     .description(Some(
-                        "A Clerk session token, from `getToken()` of Clerk's SDK.",
+                        "A Clerk session token, from `getToken()` of Clerk's SDK; in the development store, from `POST /dev/tokens`. Paste it alone, without `Bearer`.",
                     ))
                     .build(),
             ),
@@ -196,7 +196,7 @@ fn tags(document: &OpenApi) -> Vec<Tag> {
         ("Webhooks", "Where Stripe and Clerk deliver their events."),
         (
             webhooks::DELIVERIES,
-            "The same from the sender's side, as Stripe and Clerk call it.",
+            "The same from the sender's side, as Stripe and Clerk call it: the webhooks of this document.",
         ),
         ("Operation", "Health, and the explanation of errors."),
     ];
@@ -280,6 +280,7 @@ fn complete(path: &str, method: &str, operation: &mut Operation, examples: &Exam
             .insert(status, RefOr::T(problem_response(&codes, &fault, examples)));
     }
     headers::tell_limits(path, &mut operation.responses);
+    show_path_ids(path, operation);
     show_bodies(operation, examples);
     say_who(operation, is_admin);
 }
@@ -313,6 +314,22 @@ fn say_who(operation: &mut Operation, is_admin: bool) {
 }
 
 const NO_SCOPES: [&str; 0] = [];
+
+/// Gives every id in the path an example, because Swagger UI sends nothing while one is missing.
+fn show_path_ids(path: &str, operation: &mut Operation) {
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter
+            && parameter.parameter_in == ParameterIn::Path
+            && let Some(RefOr::T(Schema::Object(schema))) = &parameter.schema
+            && schema.format == Some(SchemaFormat::KnownFormat(KnownFormat::Uuid))
+        {
+            let id = examples::id_in_path(path, &parameter.name);
+            *parameter = ParameterBuilder::from(parameter.clone())
+                .example(id.map(|id| json!(id)))
+                .build();
+        }
+    }
+}
 
 /// Gives every JSON body an example, unless the handler gave one.
 fn show_bodies(operation: &mut Operation, examples: &Examples) {
@@ -440,6 +457,7 @@ pub fn serve(config: &mut web::ServiceConfig) {
         .deep_linking(true)
         .display_request_duration(true)
         .doc_expansion("list")
+        .use_base_layout()
         .validator_url("none");
     config
         .route(

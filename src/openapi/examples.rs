@@ -182,10 +182,18 @@ fn number(field: &str, schema: &Value) -> Value {
     json!(at_most.max(bound("minimum").unwrap_or(i64::MIN)))
 }
 
+/// The id in a path that stands behind the collection of such things: what the bodies' examples have for one of them.
+pub fn id_in_path(path: &str, parameter: &str) -> Option<Uuid> {
+    let (before, _) = path.split_once(&format!("/{{{parameter}}}"))?;
+    let collection = before.rsplit(['/', '-']).next()?;
+    Some(id("", collection))
+}
+
 /// An id for each name of a field: the same everywhere, so that one example's `productId` is another's `id`.
 fn id(owner: &str, field: &str) -> Uuid {
-    const THINGS: [&str; 7] = [
-        "Product", "Course", "Section", "Lesson", "Checkout", "User", "Grant",
+    const THINGS: [&str; 10] = [
+        "Product", "Course", "Section", "Lesson", "Session", "User", "Grant", "Refund", "Dispute",
+        "Event",
     ];
     let own = THINGS.into_iter().find(|thing| owner.contains(thing));
     let name = match (field, own) {

@@ -18,10 +18,11 @@ pub const CLERK_EVENTS: &[&str] = &["user.created", "user.updated", "user.delete
 /// The tag of what is delivered, beside that of the operations which receive it: generators write a file for each tag.
 pub const DELIVERIES: &str = "Deliveries";
 
-/// The name of the scheme with which Stripe signs; after `session` in the alphabet, which people look for.
-pub const STRIPE_SIGNATURE: &str = "webhookStripe";
+/// The name of the scheme with which Stripe signs; before `session` in the alphabet, because the dialog of Swagger UI opens
+/// at the last one, and that is where people paste their token.
+pub const STRIPE_SIGNATURE: &str = "deliveryStripe";
 /// The name of the scheme with which Clerk signs.
-pub const CLERK_SIGNATURE: &str = "webhookClerk";
+pub const CLERK_SIGNATURE: &str = "deliveryClerk";
 
 /// The two schemes of signatures.
 pub fn security_schemes() -> [(&'static str, SecurityScheme); 2] {

@@ -35,7 +35,7 @@ struct Envelope {
 ///
 /// Signed with the endpoint's secret (`Stripe-Signature`). Deliveries may come twice and in any order.
 #[utoipa::path(
-    tag = "Webhooks", operation_id = "receiveStripeEvent", request_body(content = StripeEvent, description = "The event, byte for byte as it was signed."), security(("webhookStripe" = [])),
+    tag = "Webhooks", operation_id = "receiveStripeEvent", request_body(content = StripeEvent, description = "The event, byte for byte as it was signed."), security(("deliveryStripe" = [])),
     responses((status = 200, description = "The event is stored.", body = Received), (status = 400, description = "bad-signature"))
 )]
 #[post("/v1/webhooks/stripe")]
@@ -63,10 +63,10 @@ pub async fn stripe(
 /// Signed by Svix (`svix-id`, `svix-timestamp`, `svix-signature`; the Standard Webhooks names are accepted too).
 /// Deliveries may come twice and in any order.
 #[utoipa::path(
-    tag = "Webhooks", operation_id = "receiveClerkEvent", request_body(content = ClerkEvent, description = "The event, byte for byte as it was signed."), security(("webhookClerk" = [])),
+    tag = "Webhooks", operation_id = "receiveClerkEvent", request_body(content = ClerkEvent, description = "The event, byte for byte as it was signed."), security(("deliveryClerk" = [])),
     params(
-        ("svix-id" = String, Header, description = "The delivery's id."),
-        ("svix-timestamp" = String, Header, description = "Seconds since 1970."),
+        ("svix-id" = String, Header, description = "The delivery's id.", example = "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk"),
+        ("svix-timestamp" = String, Header, description = "Seconds since 1970.", example = "1795422600"),
     ),
     responses((status = 200, description = "The event is stored.", body = Received), (status = 400, description = "bad-signature"))
 )]

@@ -1,8 +1,11 @@
 // A developer reads /docs: gets a token, authorises, and tries operations out.
 
 import assert from "node:assert/strict";
+import { tokenOf } from "./native.mjs";
+import { tryOut } from "./operations.mjs";
 
-export async function documentation({ api, page, shoot, step }) {
+export async function documentation({ api, pages, shoot, step }) {
+  const [page] = pages;
   const answer = await page.goto(`${api}/docs`);
   assert.equal(answer.status(), 200);
   const policy = answer.headers()["content-security-policy"];
@@ -29,18 +32,28 @@ export async function documentation({ api, page, shoot, step }) {
     await operation(id).locator("button.execute").waitFor();
   };
 
+  /** Logs in with values, by scheme, in the place of those from before. */
+  const authorise = async (values) => {
+    await page.locator(".scheme-container button.authorize").click();
+    const dialog = page.locator(".modal-ux");
+    for (const [scheme, value] of Object.entries(values)) {
+      const container = dialog.locator(".auth-container", { hasText: scheme });
+      const logout = container.getByRole("button", { name: "Remove authorization" });
+      if (await logout.isVisible()) await logout.click();
+      await container.locator("input").fill(value);
+      if (scheme === "session") await shoot(page, "docs-authorize");
+      await container.getByRole("button", { name: "Apply credentials" }).click();
+    }
+    await dialog.locator("button.close-modal").click();
+  };
+
   await open("createDevelopmentToken");
   await operation("createDevelopmentToken").locator("textarea.body-param__text").fill('{"user": "admin"}');
   const signedIn = await execute("createDevelopmentToken");
   assert.equal(signedIn.status, "200");
   const { token } = JSON.parse(signedIn.body);
-  await page.locator("button.authorize").first().click();
-  const dialog = page.locator(".modal-ux");
-  const field = dialog.locator(".auth-container", { hasText: "session" }).locator("input").first();
-  await field.fill(token);
-  await dialog.locator(".auth-container", { hasText: "session" }).locator("button.authorize").click();
-  await shoot(page, "docs-authorize");
-  await dialog.locator("button.btn-done, button.close-modal").first().click();
+  const credentials = { session: token, deliveryClerk: "v1,c2lnbmF0dXJl", deliveryStripe: "t=1795422600,v1=00" };
+  await authorise(credentials);
   step("gives a token, and takes it");
 
   await page.goto(`${api}/docs/index.html#/Learn/getMe`);
@@ -73,20 +86,16 @@ export async function documentation({ api, page, shoot, step }) {
   assert.equal(JSON.parse(patched.body).name, name);
   step("sends a merge patch");
 
-  const [{ id: product }] = JSON.parse(list.body).data.filter(({ priceInCents }) => priceInCents > 0);
-  const opened = await fetch(`${api}/v1/checkout/sessions`, {
-    method: "POST",
-    headers: { ...headers, "Content-Type": "application/json" },
-    body: JSON.stringify({ productId: product, uiMode: "hosted", returnUrl: "http://localhost:5173/" }),
-  });
-  const checkout = await opened.json();
-  await open("getCheckoutSession");
-  const watch = operation("getCheckoutSession");
-  await watch.locator('input[placeholder="id"]').fill(checkout.id);
-  await watch.locator('input[placeholder="Prefer"]').fill("wait=1");
-  const preferring = page.waitForRequest((request) => request.url().endsWith(checkout.id));
-  assert.equal((await execute("getCheckoutSession")).status, "200");
-  assert.equal((await preferring).headers().prefer, "wait=1");
-  await fetch(`${api}/v1/checkout/sessions/${checkout.id}/cancel`, { method: "POST", headers });
-  step("sends a header");
+  // What was typed above is forgotten, the authorisation is not.
+  for (const each of pages) {
+    await each.goto(`${api}/docs`);
+    await each.locator(".opblock").first().waitFor();
+  }
+  const isLeaving = ({ id }) => id === "deleteMe";
+  const tried = await tryOut({ api, pages, document, credentials, wanted: (operation) => !isLeaving(operation) });
+  const session = await tokenOf(api, "somebody-who-leaves");
+  await authorise({ session });
+  const left = await tryOut({ api, pages: [page], document, credentials: { session }, wanted: isLeaving });
+  assert.equal(tried + left, listed.length);
+  step(`tries ${listed.length} operations out: sends what is shown, and is answered as documented`);
 }

@@ -37,9 +37,9 @@ try {
     listen(page, complaints);
     await store({ api, app, page, context, shoot, step, complaints });
     foreign.length = 0;
-    const docs = await context.newPage();
-    listen(docs, complaints);
-    await documentation({ api, page: docs, shoot, step });
+    const pages = [await context.newPage(), await context.newPage()];
+    for (const docs of pages) listen(docs, complaints);
+    await documentation({ api, pages, shoot, step });
     assert.deepEqual(foreign, [], "the documentation asks nobody else");
   });
   assert.deepEqual(complaints, [], "no page complains");

@@ -134,7 +134,7 @@ async fn every_operation_says_who_may_call_it_and_shows_every_body() {
 async fn the_deliveries_of_stripe_and_clerk_are_described_as_webhooks() {
     let app = TestApp::start().await;
     let document = document(&app).await;
-    for (sender, scheme) in [("stripe", "webhookStripe"), ("clerk", "webhookClerk")] {
+    for (sender, scheme) in [("stripe", "deliveryStripe"), ("clerk", "deliveryClerk")] {
         let delivery = &document["webhooks"][sender]["post"];
         let receiver = &document["paths"][format!("/v1/webhooks/{sender}")]["post"];
         assert_eq!(delivery["security"], json!([{ scheme: [] }]));
