@@ -21,6 +21,8 @@ pub struct Answer {
     pub due: Duration,
     /// From then until it was there.
     pub took: Duration,
+    /// The last part of it: from when a connection was free to send it on.
+    pub answered_in: Duration,
     /// 0 when the connection broke.
     pub status: u16,
 }
@@ -104,6 +106,7 @@ async fn ask(
             return Ok(answers);
         }
         sleep_until(due).await;
+        let sent = Instant::now();
         let place = number as usize % offer.requests.len().max(1);
         let request = offer.requests.get(place).context("there are no requests")?;
         let status = match exchange(&mut connection, &offer.address, request).await {
@@ -116,6 +119,7 @@ async fn ask(
         answers.push(Answer {
             due: due - begun,
             took: due.elapsed(),
+            answered_in: sent.elapsed(),
             status,
         });
     }

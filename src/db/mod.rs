@@ -88,8 +88,9 @@ impl Db {
         self.primary.run(false, work).await
     }
 
-    /// [`Db::read`] for the few who have to be answered under load as well, such as whoever asks whether this instance
-    /// is ready: were it not while it is busy, the others would get its load on top of theirs.
+    /// [`Db::read`] for the few who have to be answered under load as well. Whoever asks whether this instance is ready:
+    /// were it not while it is busy, the others would get its load on top of theirs. Whoever delivers an event that is
+    /// signed: the next attempt may be an hour away, and somebody has paid.
     ///
     /// # Errors
     /// As [`Db::read`].

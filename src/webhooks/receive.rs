@@ -175,7 +175,7 @@ async fn store(state: &AppState, new: NewWebhookEvent) -> Result<HttpResponse, P
     );
     state
         .db
-        .read(move |conn| Ok(webhook_event::store(conn, &new)?))
+        .read_patiently(move |conn| Ok(webhook_event::store(conn, &new)?))
         .await?;
     state.ring_if_deaf();
     Ok(private(&Received { received: true }))
