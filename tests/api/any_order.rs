@@ -126,7 +126,7 @@ impl Buyer {
     /// Lets it happen, as far as Stripe lets it, and takes the events that it made.
     fn undergo(&mut self, app: &TestApp, step: Step) {
         let stripe = &app.stripe;
-        let before = stripe.events().len();
+        let before = stripe.event_count();
         let charge = || stripe.charge_of(&self.session).unwrap_or_default();
         let refund = |number: usize| self.refunds.get(number).cloned().unwrap_or_default();
         let dispute = self.dispute.clone().unwrap_or_default();
@@ -166,7 +166,7 @@ impl Buyer {
                 _ => {}
             }
         }
-        let news = stripe.events().split_off(before);
+        let news = stripe.events_after(before);
         for event in &news {
             stripe.drop_pending(event["id"].as_str().unwrap());
         }

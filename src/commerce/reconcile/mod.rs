@@ -125,8 +125,16 @@ pub async fn run(state: &AppState, occasion: Occasion) -> Result<Option<Report>,
             report.unreachable.push(Provider::Clerk);
         }
     }
-    // What was found may have left events and calls out behind.
-    while worker::handle_due_events(state).await? + worker::handle_due_jobs(state).await? > 0 {}
+    // What was found may have left events and calls out behind. The clock ticks beside a worker, whose they are: two at
+    // work would take twice the connections. Whoever demands a pass may be alone.
+    match occasion {
+        Occasion::Schedule => state.ring_if_deaf(),
+        Occasion::Demand => {
+            while worker::handle_due_events(state).await? + worker::handle_due_jobs(state).await?
+                > 0
+            {}
+        }
+    }
     state
         .db
         .read(move |conn| Ok(reconciler::finish(conn, &progress)?))

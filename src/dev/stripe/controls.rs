@@ -142,7 +142,17 @@ impl LocalStripe {
 
     /// Every event, oldest first, whether delivered or not.
     pub fn events(&self) -> Vec<Value> {
-        self.books(|books| books.all(Kind::Event).to_vec())
+        self.events_after(0)
+    }
+
+    /// Those that came after the first `count` ones.
+    pub fn events_after(&self, count: usize) -> Vec<Value> {
+        self.books(|books| books.all(Kind::Event).iter().skip(count).cloned().collect())
+    }
+
+    /// How many there are.
+    pub fn event_count(&self) -> usize {
+        self.books(|books| books.all(Kind::Event).len())
     }
 
     /// The events that wait for their delivery, oldest first.
