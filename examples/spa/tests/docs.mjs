@@ -1,8 +1,8 @@
 // A developer reads /docs: gets a token, authorises, and tries operations out.
 
 import assert from "node:assert/strict";
-import { tokenOf } from "./native.mjs";
 import { tryOut } from "./operations.mjs";
+import { tokenOf } from "./token.mjs";
 
 export async function documentation({ api, pages, shoot, step }) {
   const [page] = pages;

@@ -2,16 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createNativeApi } from "../dist/native/native.js";
-
-export async function tokenOf(api, user) {
-  const answer = await fetch(`${api}/dev/tokens`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ user }),
-  });
-  assert.equal(answer.status, 200);
-  return (await answer.json()).token;
-}
+import { tokenOf } from "./token.mjs";
 
 export async function native({ api, step }) {
   const token = await tokenOf(api, "learner-1");

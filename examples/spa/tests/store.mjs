@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { tokenOf } from "./native.mjs";
+import { tokenOf } from "./token.mjs";
 
 export async function store({ api, app, page, context, shoot, step, complaints }) {
   const heading = (name) => page.getByRole("heading", { level: 1, name }).waitFor();
