@@ -59,7 +59,10 @@ pub async fn run(lectern: &Path, options: &Options) -> anyhow::Result<()> {
     let half = steady::make(offer(Some(capacity / 2.0), wrk::CONNECTIONS * 2, seconds)).await?;
     let failed = half.iter().filter(|answer| !answer.is_good()).count();
     println!("half of it: {failed} of {} failed", half.len());
-    let p99_at_half = at(&mut took(&half, Answer::is_good), 0.99);
+    let p99_at_half = at(
+        &mut millis(&half, Answer::is_good, |answer| answer.took),
+        0.99,
+    );
 
     let overload = Duration::from_secs(options.overload.into());
     let twice = steady::make(offer(Some(capacity * 2.0), CROWD, overload)).await?;
@@ -75,7 +78,10 @@ pub async fn run(lectern: &Path, options: &Options) -> anyhow::Result<()> {
         ),
         Bar::below(
             "twice the capacity: p99 of a refusal, once it could be sent",
-            at(&mut answered_in(&twice, Answer::is_refusal), 0.99),
+            at(
+                &mut millis(&twice, Answer::is_refusal, |answer| answer.answered_in),
+                0.99,
+            ),
             50.0,
             "ms",
         ),
@@ -93,20 +99,16 @@ fn rate(answers: &[Answer], lasts: Duration) -> f64 {
     answers.iter().filter(in_time).count() as f64 / lasts.as_secs_f64()
 }
 
-/// How long those answers took from when they were due, in milliseconds.
-fn took(answers: &[Answer], which: fn(&Answer) -> bool) -> Vec<f64> {
+/// How long those answers took by one of their two times, in milliseconds: from when they were due, or from when a
+/// connection was free. What lies between is the driver's: no store can answer what was not sent.
+fn millis(
+    answers: &[Answer],
+    which: fn(&Answer) -> bool,
+    time: fn(&Answer) -> Duration,
+) -> Vec<f64> {
     let chosen = answers.iter().filter(|answer| which(answer));
     chosen
-        .map(|answer| answer.took.as_secs_f64() * 1e3)
-        .collect()
-}
-
-/// How long the store took for them, in milliseconds. When all connections are busy, the rest of the time is the
-/// driver's: no store can answer what was not sent.
-fn answered_in(answers: &[Answer], which: fn(&Answer) -> bool) -> Vec<f64> {
-    let chosen = answers.iter().filter(|answer| which(answer));
-    chosen
-        .map(|answer| answer.answered_in.as_secs_f64() * 1e3)
+        .map(|answer| time(answer).as_secs_f64() * 1e3)
         .collect()
 }
 
@@ -143,8 +145,8 @@ async fn describe(store: &Store, answers: &[Answer], lasts: Duration) -> anyhow:
         count(|answer| !answer.is_good() && !answer.is_refusal()),
     );
     let (mut good, mut due) = (
-        answered_in(answers, Answer::is_good),
-        took(answers, Answer::is_good),
+        millis(answers, Answer::is_good, |answer| answer.answered_in),
+        millis(answers, Answer::is_good, |answer| answer.took),
     );
     println!(
         "good answers took {:.0} ms (p50), {:.0} ms (p99), from when they were due {:.0} ms (p50); the store has {:.0} MiB now",
