@@ -75,6 +75,8 @@ codes! {
         "The address exists, but not with this method. The Allow header lists those that it has.";
     NotAcceptable = 406, "not-acceptable", "Not acceptable",
         "The answer cannot be encoded in a way that the Accept-Encoding header allows. Leave the header out, or accept gzip, br or identity.";
+    RequestTimeout = 408, "request-timeout", "Request timeout",
+        "The request's head did not arrive in time. Send it again, at once.";
     AlreadyOwned = 409, "already-owned", "Already owned",
         "The caller has bought this product already.";
     PriceChanged = 409, "price-changed", "Price changed",
@@ -123,6 +125,8 @@ codes! {
         "Stripe does not charge amounts as small as this one. The owner has to change the price.";
     RateLimited = 429, "rate-limited", "Too many requests",
         "The limit that RateLimit-Policy names is used up. Wait for Retry-After seconds, and ask less often.";
+    HeadTooLarge = 431, "request-head-too-large", "Request head too large",
+        "The request's address and header fields weigh more than 128 KiB, or there are more than 96 fields. Send fewer and shorter ones.";
     Internal = 500, "internal-error", "Internal error",
         "Something broke on our side. It was logged under the requestId.";
     PaymentProviderUnavailable = 503, "payment-provider-unavailable", "Payments are unavailable",

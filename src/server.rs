@@ -1,18 +1,29 @@
 //! Binding, serving, and the ordered end.
 
+use std::future::ready;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServerHandle};
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
+use actix_server::GracefulShutdownSignal;
+use actix_service::{
+    IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config,
+};
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
+use actix_web::dev::{AppConfig, Server, ServerHandle};
+use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
 
 use crate::app::{AppState, Extra, app};
 use crate::db::Follower;
 use crate::handlers::metrics;
+use crate::http::connection::Connection;
 use crate::jobs::worker;
 use crate::listener::Listener;
 use crate::openapi::Served;
@@ -26,6 +37,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// How long a client may take to send its request's head.
 const REQUEST_HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to end a connection whose request was not read to its end.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Takes the configured address.
 ///
@@ -40,27 +53,121 @@ pub fn bind(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
+/// What a server does with connections.
+#[derive(Clone)]
+pub struct Terms {
+    /// How many threads answer; one for each core when it is not said.
+    pub workers: Option<usize>,
+    /// How long a connection may be idle.
+    pub keep_alive: Duration,
+    /// How long a client may take to send its request's head.
+    pub request_head: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            keep_alive: KEEP_ALIVE,
+            request_head: REQUEST_HEAD_TIMEOUT,
+        }
+    }
+}
+
 /// A server on a bound listener. It runs when it is awaited. `extra` mounts what development adds.
 ///
 /// # Errors
 /// When the listener or the certificate cannot be used, or the API cannot be described.
-fn serve(listener: TcpListener, state: AppState, extra: Extra) -> anyhow::Result<Server> {
+pub fn serve(
+    listener: TcpListener,
+    state: AppState,
+    extra: Extra,
+    terms: Terms,
+) -> anyhow::Result<Server> {
     let certificate = state.config.tls.as_ref().map(Certificate::load);
     let certificate = certificate.transpose()?.map(Arc::new);
-    let document = web::Data::new(Served::new(&extra, &state.config.public_url)?);
-    let server = HttpServer::new(move || app(state.clone(), document.clone(), &extra))
-        .client_request_timeout(REQUEST_HEAD_TIMEOUT)
-        .keep_alive(KEEP_ALIVE)
+    let mut server = Server::build()
         .shutdown_timeout(SHUTDOWN_TIMEOUT.as_secs())
         .disable_signals();
+    if let Some(workers) = terms.workers {
+        server = server.workers(workers);
+    }
+    let http = Http {
+        address: listener.local_addr()?,
+        document: web::Data::new(Served::new(&extra, &state.config.public_url)?),
+        ending: server.graceful_shutdown_signal(),
+        state,
+        extra,
+        terms,
+    };
     let server = match certificate {
         Some(certificate) => {
             signals::reload_at_hangup(Arc::clone(&certificate))?;
-            server.listen_rustls_0_23(listener, tls::server_config(certificate))?
+            let tls = Acceptor::new(tls::server_config(certificate));
+            server.listen("https", listener, move || {
+                tls.clone()
+                    .map_err(|_| ())
+                    .map_init_err(|_| ())
+                    .and_then(|stream: TlsStream<TcpStream>| {
+                        ready(Ok(accepted(stream.get_ref().0.peer_addr(), stream)))
+                    })
+                    .and_then(http.service().map_err(|_| ()))
+            })?
         }
-        None => server.listen(listener)?,
+        None => server.listen("http", listener, move || {
+            fn_service(|stream: TcpStream| ready(Ok(accepted(stream.peer_addr(), stream))))
+                .and_then(http.service())
+        })?,
     };
     Ok(server.run())
+}
+
+/// A connection as actix wants it.
+type Accepted<S> = (Connection<S>, Protocol, Option<SocketAddr>);
+
+fn accepted<S>(peer: io::Result<SocketAddr>, stream: S) -> Accepted<S> {
+    (Connection::new(stream), Protocol::Http1, peer.ok())
+}
+
+/// What each worker makes its service of. The service is that of `actix_web::HttpServer`, which has no place for [`Connection`].
+#[derive(Clone)]
+struct Http {
+    state: AppState,
+    document: web::Data<Served>,
+    extra: Extra,
+    terms: Terms,
+    address: SocketAddr,
+    ending: GracefulShutdownSignal,
+}
+
+impl Http {
+    fn service<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+        &self,
+    ) -> impl ServiceFactory<
+        Accepted<S>,
+        Config = (),
+        Response = (),
+        Error = DispatchError,
+        InitError = (),
+    > + use<S> {
+        let app = app(self.state.clone(), self.document.clone(), &self.extra)
+            .into_factory()
+            .map_err(|error| error.error_response());
+        let ending = self.ending.clone();
+        HttpService::build()
+            .keep_alive(self.terms.keep_alive)
+            .client_request_timeout(self.terms.request_head)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            .local_addr(self.address)
+            .graceful_shutdown_signal(move || {
+                let ending = ending.clone();
+                async move { ending.notified().await }
+            })
+            .on_connect_ext(|connection: &Connection<S>, data| {
+                data.insert(connection.gate());
+            })
+            .finish(map_config(app, |()| AppConfig::default()))
+    }
 }
 
 /// Serves the metrics on the listener of `METRICS_ADDR`, if there is one.
@@ -127,7 +234,7 @@ pub async fn run(
     // A connection is an open file, of which a process may have 1024 by default: a limit for programs of old.
     rlimit::increase_nofile_limit(u64::MAX).context("the limit of open files cannot be raised")?;
     // Built first: when that fails, no worker has begun anything.
-    let server = serve(listener, state.clone(), extra)?;
+    let server = serve(listener, state.clone(), extra, Terms::default())?;
     let company = Company::start(&state)?;
     let mut worker = with_jobs.then(|| start_worker(&state));
     let handle = server.handle();

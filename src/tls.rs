@@ -61,9 +61,11 @@ impl ResolvesServerCert for Certificate {
 
 /// How the server speaks TLS.
 pub fn server_config(certificate: Arc<Certificate>) -> ServerConfig {
-    ServerConfig::builder()
+    let mut config = ServerConfig::builder()
         .with_no_client_auth()
-        .with_cert_resolver(certificate)
+        .with_cert_resolver(certificate);
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    config
 }
 
 fn read(files: &TlsConfig) -> Result<CertifiedKey, TlsError> {

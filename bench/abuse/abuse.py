@@ -27,8 +27,8 @@ import time
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
 PROGRAM = os.path.join(ROOT, "target/debug/lectern")
 SECONDS = float(os.environ.get("ABUSE_SECONDS", "8"))
-# What one attack may cost: half a MiB for each of 2,000 connections. The HTTP library reads ahead of who waits for room.
-MEBIBYTES = 1024
+# What one attack may cost.
+MEBIBYTES = 400
 WAIT_P99 = 2.0
 # What a store is given unless its operator says otherwise: it has to raise that by itself.
 USUAL_OPEN_FILES = 1024

@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod answer;
 pub mod client_address;
+pub mod connection;
 pub mod country;
 pub mod etag;
 pub mod finished;

@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::client_address;
+use super::connection::Gate;
 use super::json::{admit, in_time, unreadable};
 use crate::app::AppState;
 use crate::problem::{Code, Problem};
@@ -40,9 +41,10 @@ impl FromRequest for RawBody {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let state = request.app_data::<web::Data<AppState>>().cloned();
         let (peer, headers) = (request.peer_addr(), request.headers());
+        let gate = request.conn_data::<Gate>().cloned().unwrap_or_default();
         let place = state.and_then(|state| {
             let address = client_address::of(peer, headers, &state.config)?;
-            Some(state.webhook_room.place_for(address))
+            Some(state.webhook_room.place_for(address, gate))
         });
         let body = admit(request, payload, &[], WEBHOOK_LIMIT);
         Box::pin(async move {
@@ -84,12 +86,13 @@ impl Default for Room {
 }
 
 impl Room {
-    fn place_for(&self, address: IpAddr) -> Place {
+    fn place_for(&self, address: IpAddr, gate: Gate) -> Place {
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
         shares.retain(|_, share| Arc::strong_count(share) > 1);
         let share = shares.entry(client_address::network(address));
         let share = share.or_insert_with(|| Arc::new(Semaphore::new(SHARE)));
         Place {
+            gate,
             rooms: [Arc::clone(share), Arc::clone(&self.all)],
             taken: Vec::new(),
             kib: 0,
@@ -99,14 +102,16 @@ impl Room {
 
 /// What one body has of its sender's share and of the room for all, until this is dropped.
 struct Place {
+    gate: Gate,
     rooms: [Arc<Semaphore>; 2],
     taken: Vec<OwnedSemaphorePermit>,
     kib: usize,
 }
 
 impl Place {
-    /// Makes room for so many bytes in all.
+    /// Makes room for so many bytes in all. Who waits for it is sent nothing more, or that would take room elsewhere.
     async fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
+        let _closed = self.gate.close();
         let kib = bytes.div_ceil(1024);
         let more = u32::try_from(kib - self.kib).map_err(Problem::internal)?;
         for room in &self.rooms {

@@ -22,6 +22,19 @@ const CROSS_ORIGIN_OPENER_POLICY: HeaderName =
 const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName =
     HeaderName::from_static("cross-origin-resource-policy");
 
+/// What every answer says, unless it says it in other words.
+pub fn always() -> [(HeaderName, HeaderValue); 5] {
+    let fixed = HeaderValue::from_static;
+    [
+        (header::CONTENT_SECURITY_POLICY, fixed(API_POLICY)),
+        (header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff")),
+        (header::REFERRER_POLICY, fixed("no-referrer")),
+        // A page of another origin reads answers through CORS, which neither of the two stands in the way of.
+        (CROSS_ORIGIN_OPENER_POLICY, fixed("same-origin")),
+        (CROSS_ORIGIN_RESOURCE_POLICY, fixed("same-origin")),
+    ]
+}
+
 /// Middleware around everything that answers: adds what is not there yet.
 pub async fn protect<B: MessageBody>(
     request: ServiceRequest,
@@ -42,19 +55,18 @@ pub async fn protect<B: MessageBody>(
             headers.insert(name, value);
         }
     };
-    let fixed = HeaderValue::from_static;
+    if let Some(policy) = docs_policy {
+        add(header::CONTENT_SECURITY_POLICY, policy);
+    }
     let cache = if is_docs { DOCS_CACHE } else { PRIVATE_CACHE };
-    let policy = docs_policy.unwrap_or(fixed(API_POLICY));
-    add(header::CONTENT_SECURITY_POLICY, policy);
-    add(header::CACHE_CONTROL, fixed(cache));
-    add(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
-    add(header::REFERRER_POLICY, fixed("no-referrer"));
-    // A page of another origin reads answers through CORS, which neither of the two stands in the way of.
-    add(CROSS_ORIGIN_OPENER_POLICY, fixed("same-origin"));
-    add(CROSS_ORIGIN_RESOURCE_POLICY, fixed("same-origin"));
+    add(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    for (name, value) in always() {
+        add(name, value);
+    }
     // Also behind a proxy that ends TLS. A browser ignores it on a plain connection.
     if has_tls {
-        add(header::STRICT_TRANSPORT_SECURITY, fixed("max-age=31536000"));
+        let a_year = HeaderValue::from_static("max-age=31536000");
+        add(header::STRICT_TRANSPORT_SECURITY, a_year);
     }
     Ok(response)
 }

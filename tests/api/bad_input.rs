@@ -4,15 +4,13 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use futures_util::future::{join, join_all};
 use lectern::schema::products;
-use std::io::{Read, Write};
-use std::net::TcpStream;
-use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::lists::NOBODY;
 use crate::support::shop;
+use crate::support::wire;
 use crate::support::{Client, Reply, Shop, TestApp};
 
 /// An endpoint with a JSON body, and a body that it accepts.
@@ -435,7 +433,7 @@ async fn a_path_means_what_is_written_and_nothing_else() {
     ] {
         // As it stands: a client would tidy the path up first.
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        let answer = raw(&app, request.as_bytes()).await;
+        let answer = wire::send(&app.url, request.as_bytes()).await;
         assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
         assert!(
             answer.contains("\"code\":\"not-found\""),
@@ -449,40 +447,6 @@ async fn a_path_means_what_is_written_and_nothing_else() {
     ] {
         app.anon().get(&path).await.expect(200);
     }
-    app.finish().await;
-}
-
-/// What is not HTTP is answered below the application, without a body; nothing breaks by it.
-#[tokio::test]
-async fn a_request_that_is_no_http_or_a_flood_of_headers_is_turned_away() {
-    let app = TestApp::start().await;
-    let head = "GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
-    let fields = |count: usize| {
-        (0..count)
-            .map(|n| format!("X-{n}: a\r\n"))
-            .collect::<String>()
-    };
-    let line = |length: usize| format!("X-Long: {}\r\n", "a".repeat(length));
-    for (request, status) in [
-        (format!("{head}{}\r\n", fields(90)), 200),
-        (format!("{head}{}\r\n", fields(200)), 431),
-        (format!("{head}{}\r\n", line(100_000)), 200),
-        ("GET /healthz\r\n\r\n".into(), 400),
-        ("G@T /healthz HTTP/1.1\r\nHost: a\r\n\r\n".into(), 400),
-        ("GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".into(), 400),
-        (format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "a".repeat(70_000)), 400),
-        (
-            "POST /v1/webhooks/stripe HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-                .into(),
-            400,
-        ),
-        ("POST /v1/webhooks/stripe HTTP/1.1\r\nHost: a\r\nContent-Length: -3\r\n\r\nabc".into(), 400),
-    ] {
-        let answer = raw(&app, request.as_bytes()).await;
-        let first = request.get(..60).unwrap_or(&request);
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{first}: {answer}");
-    }
-    app.anon().get("/healthz").await.expect(200);
     app.finish().await;
 }
 
@@ -670,24 +634,6 @@ async fn text_of_any_script_comes_back_as_it_was_sent_but_trimmed() {
     app.finish().await;
 }
 
-/// Sends bytes as they are and reads the whole answer.
-async fn raw(app: &TestApp, request: &[u8]) -> String {
-    let (address, request) = (app.url.replace("http://", ""), request.to_owned());
-    let exchange = move || {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream
-            .set_read_timeout(Some(Duration::from_secs(10)))
-            .unwrap();
-        stream.write_all(&request).unwrap();
-        let mut answer = Vec::new();
-        let end = stream.read_to_end(&mut answer);
-        let answer = String::from_utf8(answer).unwrap();
-        end.unwrap_or_else(|error| panic!("not closed ({error}) after: {answer}"));
-        answer
-    };
-    tokio::task::spawn_blocking(exchange).await.unwrap()
-}
-
 #[tokio::test]
 async fn a_nul_byte_is_refused_wherever_it_is() {
     let app = TestApp::start().await;
@@ -729,7 +675,7 @@ async fn a_nul_byte_is_refused_wherever_it_is() {
         b"GET /v1/\0 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         b"GET /v1/products?cursor=\0 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     ] {
-        let answer = raw(&app, request).await;
+        let answer = wire::send(&app.url, request).await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     }
     app.finish().await;
@@ -750,7 +696,7 @@ async fn a_body_without_a_stated_length_is_cut_off_at_the_limit() {
     );
     let body = " ".repeat(70_000);
     let chunked = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
-    let answer = raw(&app, chunked.as_bytes()).await;
+    let answer = wire::send(&app.url, chunked.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(
         answer.contains("\"code\":\"payload-too-large\""),

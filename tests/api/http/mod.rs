@@ -4,3 +4,4 @@ mod etag;
 mod headers;
 mod idempotency;
 mod rate_limit;
+mod unreadable;

@@ -215,7 +215,7 @@ async fn without_keys() -> Reply {
 }
 
 /// Codes whose route has a test of its own.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 10] = [
     "account-deletion-unavailable",
     "already-refunded",
     "idempotency-key-required",
@@ -224,6 +224,8 @@ const ELSEWHERE: [&str; 8] = [
     "purchase-disputed",
     "reconcile-running",
     "refund-too-large",
+    "request-head-too-large",
+    "request-timeout",
 ];
 
 #[tokio::test]

@@ -10,14 +10,14 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-use lectern::app::{AppState, app};
+use lectern::app::AppState;
 use lectern::config::Config;
 use lectern::dev::clerk::{self, LocalClerk, TokenOptions};
 use lectern::dev::stripe::{self, Attempt, Delivery, LocalStripe, Recorded};
 use lectern::domain::enums::UserRole;
 use lectern::jobs::worker;
-use lectern::openapi::Served;
 use lectern::repositories::user;
+use lectern::server::{self, Terms};
 use serde_json::Value;
 use utoipa_actix_web::service_config::ServiceConfig;
 
@@ -58,15 +58,13 @@ fn local_clerk(issuer: &str, webhook_url: &str, key_file: Option<PathBuf>) -> Lo
 fn serve(state: &AppState, listener: TcpListener) -> ServerHandle {
     let state = state.clone();
     let extra = Arc::new(|_: &mut ServiceConfig| {}) as lectern::app::Extra;
-    let document = Served::new(&extra, &state.config.public_url).unwrap();
-    let document = web::Data::new(document);
-    let server = HttpServer::new(move || app(state.clone(), document.clone(), &extra))
-        .workers(1)
+    let terms = Terms {
+        workers: Some(1),
         // Longer than any client keeps an idle connection: none is used while the server ends it.
-        .keep_alive(Duration::from_secs(120))
-        .client_request_timeout(Duration::from_secs(60))
-        .disable_signals();
-    let server = server.listen(listener).unwrap().run();
+        keep_alive: Duration::from_secs(120),
+        request_head: Duration::from_secs(60),
+    };
+    let server = server::serve(listener, state, extra, terms).unwrap();
     let handle = server.handle();
     tokio::spawn(server);
     handle

@@ -15,6 +15,7 @@ pub mod refunding;
 pub mod replication;
 pub mod service;
 pub mod shop;
+pub mod wire;
 
 pub use app::TestApp;
 pub use client::{Client, Reply};
