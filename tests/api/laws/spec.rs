@@ -19,6 +19,14 @@ fn filled(path: &str, with: &str) -> String {
     segments.collect::<Vec<_>>().join("/")
 }
 
+/// A response itself, which several operations may refer to.
+fn resolved<'a>(document: &'a Value, response: &'a Value) -> &'a Value {
+    let pointer = response["$ref"]
+        .as_str()
+        .and_then(|it| it.strip_prefix('#'));
+    pointer.map_or(response, |pointer| document.pointer(pointer).unwrap())
+}
+
 #[tokio::test]
 async fn the_served_document_is_the_committed_one() {
     let app = TestApp::start().await;
@@ -63,7 +71,7 @@ async fn every_operation_is_described_and_says_how_it_fails() {
             "{id} never fails?"
         );
         for (status, response) in errors {
-            let content = &response["content"]["application/problem+json"];
+            let content = &resolved(&document, response)["content"]["application/problem+json"];
             assert_eq!(
                 content["schema"]["$ref"], "#/components/schemas/Problem",
                 "{id} {status}"
@@ -110,7 +118,7 @@ async fn every_operation_says_who_may_call_it_and_shows_every_body() {
         }
         let responses = operation["responses"].as_object().unwrap().values();
         for body in responses.chain([&operation["requestBody"]]) {
-            for content in body["content"]
+            for content in resolved(&document, body)["content"]
                 .as_object()
                 .into_iter()
                 .flat_map(|types| types.values())
