@@ -12,9 +12,9 @@ use tokio::time::interval;
 use crate::support::TestApp;
 use crate::support::buying::event;
 
-/// Waits until as many rows are there.
+/// Waits until as many rows are there, however busy the machine is.
 async fn until(app: &TestApp, from: &str, wanted: i64) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(240);
     let mut look = interval(Duration::from_millis(20));
     while app.count(from) != wanted {
         assert!(Instant::now() < deadline, "{from}: not {wanted} in time");
@@ -53,8 +53,8 @@ fn burst(count: u32) -> String {
 async fn two_instances_with_two_workers_each_handle_five_thousand_events_once_each() {
     let app = TestApp::start().await;
     app.sql(&burst(5000));
-    // One of them is poisoned: only its own effect fails.
-    app.sql("ALTER TABLE users ADD CONSTRAINT poison CHECK (name <> '4242')");
+    // One of them is poisoned: only its own effect fails, however often, because nothing newer is told of the person.
+    app.sql("ALTER TABLE users ADD CONSTRAINT poison CHECK (name <> '4992')");
     let instances = [instance(&app), instance(&app)];
     let listeners = instances.clone().map(|state| state.listen().unwrap());
     let (stop, stopped) = watch::channel(false);
@@ -72,15 +72,14 @@ async fn two_instances_with_two_workers_each_handle_five_thousand_events_once_ea
         app.count("(SELECT DISTINCT event_id FROM effects) AS e"),
         4999
     );
-    // However often the database was too busy for one.
-    let done = "webhook_events WHERE status = CASE provider
+    let done = "webhook_events WHERE attempts = 1 AND status = CASE provider
         WHEN 'clerk' THEN 'processed' ELSE 'ignored' END::webhook_event_status";
     assert_eq!(app.count(done), 4999);
-    let poisoned = "webhook_events WHERE event_id = 'evt_4242' AND last_error = 'internal-error'";
+    let poisoned = "webhook_events WHERE event_id = 'evt_4992' AND last_error = 'internal-error'";
     assert_eq!(app.count(poisoned), 1);
     // Each of them knows the newest of the hundred events about them, but for the one whose newest is poisoned.
     let newest = "users WHERE name::int > 4950 AND 'user_' || name::int % 50 = clerk_user_id";
-    assert_eq!(app.count(newest), 45);
+    assert_eq!(app.count(newest), 44);
     app.finish_with_work_left().await;
 }
 
