@@ -22,6 +22,8 @@ const BELIEVED: Duration = Duration::from_secs(10);
 /// transaction may say nothing. None runs long enough for machine code to be worth its making.
 const LIMITS: &str = "SET statement_timeout = '10s'; SET lock_timeout = '5s'; \
     SET idle_in_transaction_session_timeout = '10s'; SET jit = off";
+/// Whatever the database says: migrations take their time, and who waits for them as well.
+const NO_LIMITS: &str = "SET statement_timeout = 0; SET lock_timeout = 0";
 /// How soon the database notices that nobody is there any more, as when the network is cut. It would keep the session,
 /// with every lock in it, for the two hours that TCP takes otherwise.
 const SIGNS_OF_LIFE: &str = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 1; \
@@ -51,8 +53,7 @@ impl Pooler {
         other: impl FnOnce() -> Result<PgConnection, ConnectError>,
     ) -> Result<(), ConnectError> {
         if !self.is_on_the_way(conn, other)? {
-            conn.batch_execute(LIMITS)?;
-            conn.batch_execute(SIGNS_OF_LIFE)?;
+            conn.batch_execute(&format!("{SIGNS_OF_LIFE}; {LIMITS}"))?;
             conn.set_prepared_statement_cache_size(CacheSize::Unbounded);
         }
         Ok(())
@@ -88,9 +89,7 @@ pub fn connect_directly(url: &SecretString) -> Result<PgConnection, ConnectError
     if !keeps_session(&mut conn, &mut connect(url)?)? {
         return Err(ConnectError::Pooled);
     }
-    conn.batch_execute(SIGNS_OF_LIFE)?;
-    // Whatever the database says: migrations take their time, and who waits for them as well.
-    conn.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")?;
+    conn.batch_execute(&format!("{SIGNS_OF_LIFE}; {NO_LIMITS}"))?;
     Ok(conn)
 }
 
