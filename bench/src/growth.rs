@@ -9,11 +9,11 @@ use crate::wrk;
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// How large the small store is
-    #[arg(long, default_value = "0.01")]
+    /// How large the small store is: large enough to fill a page of its catalogue
+    #[arg(long, default_value = "0.03")]
     small: String,
     /// How large the large one is
-    #[arg(long, default_value = "1")]
+    #[arg(long, default_value = "3")]
     large: String,
     /// How often each is measured
     #[arg(long, default_value_t = 3)]
@@ -40,8 +40,9 @@ const WARM_UP: u32 = 1;
 /// # Errors
 /// When something does not start, or breaks on the way.
 pub async fn run(lectern: &Path, options: &Options) -> anyhow::Result<()> {
-    let large = Rig::start(lectern, &options.large)?;
+    let mut large = Rig::start(lectern, &options.large)?;
     let small = Rig::start(lectern, &options.small)?;
+    large.subjects.limit_to(&small.subjects);
     let (mut rows, mut bars) = (Vec::new(), Vec::new());
     for (name, variables) in [("warm", &[][..]), ("caches off", &[WITHOUT_CACHES])] {
         let in_small = small.serve("small", &["--no-jobs"], variables).await?;

@@ -146,6 +146,12 @@ impl Subjects {
         })
     }
 
+    /// Leaves no more of them than the other store has: it is the store that grows, not what is asked at once.
+    pub fn limit_to(&mut self, other: &Self) {
+        self.learners.truncate(other.learners.len());
+        self.product_ids.truncate(other.product_ids.len());
+    }
+
     /// The requests of a workload, each once.
     ///
     /// # Errors

@@ -11,7 +11,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// For how long people have to have waited without a pause before it is no rush but too much. That is CoDel's way to
 /// tell a good queue from a bad one: <https://queue.acm.org/detail.cfm?id=2209336>
 const STANDING: Duration = Duration::from_secs(1);
-/// How long somebody waits then: a queue that does not get shorter only makes every answer late.
+/// How long somebody waits then, if as few wait as there are connections, and not at all otherwise: a queue that does not
+/// get shorter only makes every answer late, the refusals as well.
 const PATIENCE_WHEN_STANDING: Duration = Duration::from_millis(30);
 
 /// A place for each connection, given away in the order of asking.
@@ -50,6 +51,7 @@ impl Queue {
         }
         let waiting = Waiting::join(&self.line);
         let patience = match waiting.is_standing && !insists {
+            true if waiting.place > self.size => return None,
             true => PATIENCE_WHEN_STANDING,
             false => PATIENCE,
         };
@@ -72,6 +74,8 @@ impl Queue {
 /// One more that waits, until it is dropped: a caller may give up at any time.
 struct Waiting<'a> {
     line: &'a Mutex<Line>,
+    /// From 1 on.
+    place: u32,
     is_standing: bool,
 }
 
@@ -87,8 +91,12 @@ impl<'a> Waiting<'a> {
             joined.is_standing = true;
             tracing::warn!("more is asked of the database than it answers: some requests get 503");
         }
-        let is_standing = joined.is_standing;
-        Self { line, is_standing }
+        let (place, is_standing) = (joined.length, joined.is_standing);
+        Self {
+            line,
+            place,
+            is_standing,
+        }
     }
 }
 
