@@ -1,18 +1,20 @@
 //! The store behind PgBouncer in transaction mode, where every transaction may have another server session.
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::support::buying::event;
 use crate::support::cluster::Database;
+use crate::support::instance::until;
 use crate::support::pgbouncer::PgBouncer;
 use crate::support::refunding::Sale;
 use crate::support::shop::{course, id, product};
-use crate::support::{Shop, TestApp};
+use crate::support::{Reply, Shop, TestApp};
 
 /// A store whose every statement goes through PgBouncer, and what else it is told of the database.
 async fn behind_pgbouncer(knows_the_way_around: bool) -> (PgBouncer, TestApp) {
@@ -79,7 +81,7 @@ async fn the_audit_log_and_idempotency_hold_through_pgbouncer_however_many_ask_a
             )
         }
     }));
-    let (edited, claimed) = futures_util::future::join(edits, claims).await;
+    let (edited, claimed) = join(edits, claims).await;
     for (first, again) in claimed {
         assert_eq!(first, again);
     }
@@ -120,5 +122,49 @@ async fn through_pgbouncer_alone_nothing_is_believed_to_be_heard_and_the_store_i
         .await
         .expect(200);
     assert!(!app.state.hearing.is_current());
+    app.finish().await;
+}
+
+#[tokio::test]
+#[ignore = "needs pgbouncer"]
+async fn while_pgbouncer_is_away_people_are_put_off_and_afterwards_all_goes_on() {
+    let (mut pooler, app) = behind_pgbouncer(true).await;
+    let shop = Shop::open(&app).await;
+    let sale = Sale::of(&app, &shop, "one").await;
+    let completion = format!("/v1/me/lessons/{}/completion", shop.welcome);
+    let (served, refused, over) = (Cell::new(0), Cell::new(0), Cell::new(false));
+    let note = |reply: Reply| {
+        if reply.status.is_success() {
+            served.set(served.get() + 1);
+        } else {
+            reply.expect_problem(503, "database-unavailable");
+            refused.set(refused.get() + 1);
+        }
+    };
+    let people = join_all((0..8).map(|_| async {
+        while !over.get() {
+            note(sale.learner.put(&completion).await);
+            note(sale.learner.get("/v1/me/purchases").await);
+        }
+    }));
+    let outage = async {
+        until("people are served", async || served.get() > 100).await;
+        pooler.kill();
+        until("people are put off", async || refused.get() > 16).await;
+        pooler.restart();
+        let before = served.get();
+        until("people are served again", async || {
+            served.get() > before + 100
+        })
+        .await;
+        let refused_until_now = refused.get();
+        until("nobody is put off any more", async || {
+            served.get() > before + 300
+        })
+        .await;
+        assert_eq!(refused.get(), refused_until_now);
+        over.set(true);
+    };
+    join(people, outage).await;
     app.finish().await;
 }
