@@ -1,5 +1,7 @@
 //! Headers that protect: what a browser must not do with an answer, and that nobody keeps what is not said to be kept.
 
+use std::net::SocketAddr;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -7,6 +9,7 @@ use actix_web::middleware::Next;
 use actix_web::{Error, web};
 
 use crate::app::AppState;
+use crate::config::Config;
 use crate::handlers::PRIVATE_CACHE;
 
 /// An answer of the API is nothing that a browser could show with anything in it.
@@ -41,9 +44,7 @@ pub async fn protect<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let state = request.app_data::<web::Data<AppState>>();
-    let has_tls = state.is_some_and(|state| {
-        state.config.public_url.starts_with("https://") || state.config.tls.is_some()
-    });
+    let has_tls = state.is_some_and(|state| has_tls(&request, &state.config));
     let is_docs = request.path() == "/docs" || request.path().starts_with("/docs/");
     let docs_policy = state.filter(|_| is_docs).and_then(|state| {
         HeaderValue::try_from(format!("{DOCS_POLICY} {}", state.config.public_url)).ok()
@@ -63,10 +64,19 @@ pub async fn protect<B: MessageBody>(
     for (name, value) in always() {
         add(name, value);
     }
-    // Also behind a proxy that ends TLS. A browser ignores it on a plain connection.
     if has_tls {
         let a_year = HeaderValue::from_static("max-age=31536000");
         add(header::STRICT_TRANSPORT_SECURITY, a_year);
     }
     Ok(response)
+}
+
+/// Whether the caller's connection has TLS: the program's own, or, as it says, that of a proxy which is trusted. No
+/// other may be told to insist on it (RFC 6797, section 7.2).
+fn has_tls(request: &ServiceRequest, config: &Config) -> bool {
+    let is_trusted = |peer: SocketAddr| config.trusts(peer.ip().to_canonical());
+    let scheme = request.headers().get("x-forwarded-proto");
+    config.tls.is_some()
+        || (scheme.is_some_and(|scheme| scheme == "https")
+            && request.peer_addr().is_some_and(is_trusted))
 }

@@ -80,13 +80,31 @@ async fn every_answer_protects_and_says_who_may_keep_it() {
 }
 
 #[tokio::test]
-async fn only_a_store_behind_tls_asks_for_tls() {
+async fn only_who_comes_over_tls_is_told_to_insist_on_it() {
+    for (proxies, scheme, is_told) in [
+        ("127.0.0.0/8", "https", true),
+        ("127.0.0.0/8", "http", false),
+        ("127.0.0.0/8", "", false),
+        ("10.0.0.0/8", "https", false),
+    ] {
+        let app = TestApp::start_with(&[
+            ("PUBLIC_URL", "https://api.example.com"),
+            ("TRUSTED_PROXIES", proxies),
+        ])
+        .await;
+        let anon = app.anon();
+        let reply = anon.get_with("/v1/products", "x-forwarded-proto", scheme);
+        let told = reply.await.headers.remove("strict-transport-security");
+        let told = told.as_ref().map(|told| told.to_str().unwrap());
+        let wanted = is_told.then_some("max-age=31536000");
+        assert_eq!(told, wanted, "{proxies} {scheme}");
+        app.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn the_documentation_may_call_the_store_under_its_public_name() {
     let app = TestApp::start_with(&[("PUBLIC_URL", "https://api.example.com")]).await;
-    let reply = app.anon().get("/v1/products").await;
-    assert_eq!(
-        reply.header("strict-transport-security"),
-        "max-age=31536000"
-    );
     let docs = app.anon().get("/docs/index.html").await;
     let policy = docs.header("content-security-policy");
     assert!(
