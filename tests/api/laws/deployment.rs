@@ -44,6 +44,17 @@ async fn every_metric_that_an_alert_or_the_dashboard_asks_for_is_told() {
 }
 
 #[test]
+fn the_dashboard_shows_whatever_an_alert_is_about() {
+    let (rules, dashboard) = (
+        read("deploy/prometheus/alerts.yml"),
+        read("deploy/grafana/lectern.json"),
+    );
+    let shown = named(&dashboard);
+    let hidden: Vec<_> = named(&rules).difference(&shown).copied().collect();
+    assert!(hidden.is_empty(), "{hidden:?}");
+}
+
+#[test]
 fn every_alert_is_tried_and_says_what_to_do() {
     let (rules, tried, guide) = (
         read("deploy/prometheus/alerts.yml"),
