@@ -1,6 +1,6 @@
 # The program and nothing beside it. What happens in each step is in .ci/image-steps.
 #
-#     docker build -t lectern .
+#     docker build --build-arg LECTERN_REVISION=$(git rev-parse HEAD) -t lectern .
 FROM rust:1.95-slim-bookworm AS build
 WORKDIR /build
 COPY .ci/image-steps .ci/
@@ -12,6 +12,8 @@ RUN .ci/image-steps dependencies
 COPY build.rs ./
 COPY src src
 COPY migrations migrations
+# What lectern_build_info tells: the commit that the image is made of.
+ARG LECTERN_REVISION
 RUN .ci/image-steps program && .ci/image-steps lay-out image
 
 FROM scratch

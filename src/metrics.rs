@@ -31,6 +31,12 @@ type Figure = Gauge<f64, AtomicU64>;
 /// How long a scrape waits for the database. Prometheus gives up after ten seconds, and then nothing is told at all.
 const MEASURE_WAIT: Duration = Duration::from_secs(3);
 
+/// The commit that the program was built of, when whoever built it said so.
+const REVISION: &str = match option_env!("LECTERN_REVISION") {
+    Some(revision) if !revision.is_empty() => revision,
+    _ => "unknown",
+};
+
 /// Bounds of the latency histogram, in seconds.
 const SECONDS: [f64; 11] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0,
@@ -150,8 +156,11 @@ impl Metrics {
     pub fn new(connections: u32, waits: Histogram) -> Self {
         let mut registry = Registry::with_prefix("lectern");
         let r = &mut registry;
-        let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        r.register("build", "The program", version);
+        let build = Info::new([
+            ("version", env!("CARGO_PKG_VERSION")),
+            ("revision", REVISION),
+        ]);
+        r.register("build", "The program", build);
         let pool = add(
             r,
             "database_connections_limit",

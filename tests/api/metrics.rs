@@ -79,7 +79,7 @@ async fn the_inbox_and_the_outbox_are_measured_and_what_becomes_of_work_is_count
     assert!(before.contains(concat!(
         "lectern_build_info{version=\"",
         env!("CARGO_PKG_VERSION"),
-        "\"} 1"
+        "\",revision=\"unknown\"} 1"
     )));
 
     app.stripe_event(&event("plan.created", &json!({})))
