@@ -19,7 +19,7 @@ use super::request_id::X_REQUEST_ID;
 use super::security;
 use crate::problem::Problem;
 
-/// How many bytes are read before the parser has its turn, and other connections theirs.
+/// About how many bytes are read before the parser has its turn, and other connections theirs.
 const BURST: usize = 8 * 1024;
 /// How long somebody who was refused has to hang up.
 const LINGER: Duration = Duration::from_secs(1);
@@ -128,16 +128,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 }
 
-/// Where in a buffer of answers the parser's own begins, which is the last one: it has no body, and no request id, which
-/// every answer of the application has.
+/// Where in a buffer of answers the parser's own error begins, which is the last one: it alone has no body, which is
+/// said right after the status. No value of a header holds a line's end, so none can look like it.
 fn unexplained(answers: &[u8]) -> Option<usize> {
     if !answers.ends_with(b"\r\n\r\n") {
         return None;
     }
-    let is_error = |first: &[u8]| matches!(first, b"HTTP/1.1 4" | b"HTTP/1.0 4");
-    let start = answers.windows(10).rposition(is_error)?;
+    let start = answers.windows(7).rposition(|first| first == b"HTTP/1.")?;
     let head = std::str::from_utf8(answers.get(start..)?).ok()?;
-    (!head.contains(X_REQUEST_ID.as_str())).then_some(start)
+    let (status, headers) = head.split_once("\r\n")?;
+    let is_error = matches!(
+        status.as_bytes(),
+        [_, _, _, _, _, _, _, _, b' ', b'4' | b'5', ..]
+    );
+    (is_error && headers.starts_with("content-length: 0\r\n")).then_some(start)
 }
 
 /// The same answer as a problem document. The parser reads nothing more after it.

@@ -83,6 +83,14 @@ pub fn describe(path: &str, method: &str, operation: &mut Operation) -> Vec<Code
     if rate_limit::is_limited(path) {
         codes.push(Code::RateLimited);
     }
+    let is_cursor = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.name == "cursor");
+    if operation.parameters.iter().flatten().any(is_cursor) {
+        on_success(
+            operation,
+            "Link",
+            "The address of the next page, as `rel=\"next\"` (RFC 8288), while there is one.",
+        );
+    }
     codes
 }
 
