@@ -72,6 +72,6 @@ impl<K: SortKey> Cursor<K> {
 }
 
 fn digest(json: &[u8]) -> [u8; 4] {
-    let [a, b, c, d, ..] = Sha256::digest(json).into();
+    let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(json));
     [a, b, c, d]
 }

@@ -24,9 +24,14 @@ const BURST: usize = 8 * 1024;
 /// How long somebody who was refused has to hang up.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The stream of one connection, after TLS.
-pub struct Connection<S> {
-    stream: S,
+/// A socket, or TLS on one.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
+/// One connection, as the parser sees it. The parser is compiled once, for whatever is below.
+pub struct Connection {
+    stream: Box<dyn Stream>,
     gate: Gate,
     /// How much of the burst is left.
     burst: usize,
@@ -35,11 +40,11 @@ pub struct Connection<S> {
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Connection<S> {
+impl Connection {
     /// One that has just been accepted.
-    pub fn new(stream: S) -> Self {
+    pub fn new(stream: impl AsyncRead + AsyncWrite + Unpin + 'static) -> Self {
         Self {
-            stream,
+            stream: Box::new(stream),
             gate: Gate::default(),
             burst: BURST,
             explanation: None,
@@ -51,9 +56,24 @@ impl<S> Connection<S> {
     pub fn gate(&self) -> Gate {
         self.gate.clone()
     }
+
+    /// Reads what still comes for a moment: what is left unread makes the system reset the connection, and the client
+    /// lose what it was told.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let linger = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        while linger.as_mut().poll(cx).is_pending() {
+            let mut rest = [0; 4096];
+            let mut rest = ReadBuf::new(&mut rest);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut rest));
+            if read.is_err() || rest.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
+impl AsyncRead for Connection {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -78,7 +98,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+impl AsyncWrite for Connection {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -108,23 +128,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Reads what still comes for a moment: what is left unread makes the system reset the connection, and the client
-    /// lose what it was told.
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let linger = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
-        while linger.as_mut().poll(cx).is_pending() {
-            let mut rest = [0; 4096];
-            let mut rest = ReadBuf::new(&mut rest);
-            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut rest));
-            if read.is_err() || rest.filled().is_empty() {
-                break;
-            }
-        }
-        Poll::Ready(())
     }
 }
 
