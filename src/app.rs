@@ -26,7 +26,7 @@ use crate::http::idempotency::IDEMPOTENCY_REPLAYED;
 use crate::http::rate_limit::{self, RATE_LIMIT, RATE_LIMIT_POLICY, RateLimiter};
 use crate::http::raw_body::Room;
 use crate::http::request_id::X_REQUEST_ID;
-use crate::http::{etag, idempotency, methods, observe, problems, security};
+use crate::http::{address, etag, idempotency, methods, observe, problems, security};
 use crate::listener::{Hearing, Listener, Notice};
 use crate::metrics::Metrics;
 use crate::openapi::{self, Served};
@@ -237,13 +237,14 @@ pub fn app(
         .wrap(from_fn(methods::head_as_get))
         .wrap(from_fn(etag::conditional))
         .wrap(from_fn(idempotency::once))
+        .wrap(from_fn(address::spelt_plainly))
         .wrap(from_fn(rate_limit::limit))
         .wrap(cors)
         .wrap(NormalizePath::new(TrailingSlash::Trim))
         .wrap(from_fn(problems::render))
-        .wrap(from_fn(security::protect))
         .wrap(Compress::default())
         .wrap(from_fn(problems::render_unacceptable))
+        .wrap(from_fn(security::protect))
         .wrap(from_fn(etag::coded))
         .wrap(from_fn(observe::observe))
 }

@@ -50,7 +50,7 @@ macro_rules! codes {
 
 codes! {
     MalformedRequest = 400, "malformed-request", "Malformed request",
-        "The request cannot be read: its body is not valid JSON or nested more than 32 levels deep, or its syntax is broken. Mend the request before sending it again.";
+        "The request cannot be read: its body is not valid JSON or nested more than 32 levels deep, its address is over 64 KiB, or its syntax is broken. Mend the request before sending it again.";
     InvalidCursor = 400, "invalid-cursor", "Invalid cursor",
         "The cursor was not made by this list with this sort order. Start again without a cursor, and use nextCursor as it came.";
     BadSignature = 400, "bad-signature", "Bad webhook signature",
@@ -126,7 +126,7 @@ codes! {
     RateLimited = 429, "rate-limited", "Too many requests",
         "The limit that RateLimit-Policy names is used up. Wait for Retry-After seconds, and ask less often.";
     HeadTooLarge = 431, "request-head-too-large", "Request head too large",
-        "The request's address and header fields weigh more than 128 KiB, or there are more than 96 fields. Send fewer and shorter ones.";
+        "The request's header fields weigh more than 128 KiB, or there are more than 96 of them. Send fewer and shorter ones.";
     Internal = 500, "internal-error", "Internal error",
         "Something broke on our side. It was logged under the requestId.";
     PaymentProviderUnavailable = 503, "payment-provider-unavailable", "Payments are unavailable",

@@ -123,9 +123,12 @@ pub fn serve(
 }
 
 /// A connection as actix wants it.
-type Accepted<S> = (Connection<S>, Protocol, Option<SocketAddr>);
+type Accepted = (Connection, Protocol, Option<SocketAddr>);
 
-fn accepted<S>(peer: io::Result<SocketAddr>, stream: S) -> Accepted<S> {
+fn accepted(
+    peer: io::Result<SocketAddr>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+) -> Accepted {
     (Connection::new(stream), Protocol::Http1, peer.ok())
 }
 
@@ -141,15 +144,15 @@ struct Http {
 }
 
 impl Http {
-    fn service<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    fn service(
         &self,
     ) -> impl ServiceFactory<
-        Accepted<S>,
+        Accepted,
         Config = (),
         Response = (),
         Error = DispatchError,
         InitError = (),
-    > + use<S> {
+    > + use<> {
         let app = app(self.state.clone(), self.document.clone(), &self.extra)
             .into_factory()
             .map_err(|error| error.error_response());
@@ -163,7 +166,7 @@ impl Http {
                 let ending = ending.clone();
                 async move { ending.notified().await }
             })
-            .on_connect_ext(|connection: &Connection<S>, data| {
+            .on_connect_ext(|connection: &Connection, data| {
                 data.insert(connection.gate());
             })
             .finish(map_config(app, |()| AppConfig::default()))

@@ -19,14 +19,19 @@ use super::request_id::X_REQUEST_ID;
 use super::security;
 use crate::problem::Problem;
 
-/// How many bytes are read before the parser has its turn, and other connections theirs.
+/// About how many bytes are read before the parser has its turn, and other connections theirs.
 const BURST: usize = 8 * 1024;
 /// How long somebody who was refused has to hang up.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// The stream of one connection, after TLS.
-pub struct Connection<S> {
-    stream: S,
+/// A socket, or TLS on one.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
+
+/// One connection, as the parser sees it. The parser is compiled once, for whatever is below.
+pub struct Connection {
+    stream: Box<dyn Stream>,
     gate: Gate,
     /// How much of the burst is left.
     burst: usize,
@@ -35,11 +40,11 @@ pub struct Connection<S> {
     linger: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Connection<S> {
+impl Connection {
     /// One that has just been accepted.
-    pub fn new(stream: S) -> Self {
+    pub fn new(stream: impl AsyncRead + AsyncWrite + Unpin + 'static) -> Self {
         Self {
-            stream,
+            stream: Box::new(stream),
             gate: Gate::default(),
             burst: BURST,
             explanation: None,
@@ -51,9 +56,24 @@ impl<S> Connection<S> {
     pub fn gate(&self) -> Gate {
         self.gate.clone()
     }
+
+    /// Reads what still comes for a moment: what is left unread makes the system reset the connection, and the client
+    /// lose what it was told.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let linger = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
+        while linger.as_mut().poll(cx).is_pending() {
+            let mut rest = [0; 4096];
+            let mut rest = ReadBuf::new(&mut rest);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut rest));
+            if read.is_err() || rest.filled().is_empty() {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
+impl AsyncRead for Connection {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -78,7 +98,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
+impl AsyncWrite for Connection {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -111,33 +131,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Reads what still comes for a moment: what is left unread makes the system reset the connection, and the client
-    /// lose what it was told.
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let linger = self.linger.get_or_insert_with(|| Box::pin(sleep(LINGER)));
-        while linger.as_mut().poll(cx).is_pending() {
-            let mut rest = [0; 4096];
-            let mut rest = ReadBuf::new(&mut rest);
-            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut rest));
-            if read.is_err() || rest.filled().is_empty() {
-                break;
-            }
-        }
-        Poll::Ready(())
-    }
-}
-
-/// Where in a buffer of answers the parser's own begins, which is the last one: it has no body, and no request id, which
-/// every answer of the application has.
+/// Where in a buffer of answers the parser's own error begins, which is the last one: it alone has no body, which is
+/// said right after the status. No value of a header holds a line's end, so none can look like it.
 fn unexplained(answers: &[u8]) -> Option<usize> {
     if !answers.ends_with(b"\r\n\r\n") {
         return None;
     }
-    let is_error = |first: &[u8]| matches!(first, b"HTTP/1.1 4" | b"HTTP/1.0 4");
-    let start = answers.windows(10).rposition(is_error)?;
+    let start = answers.windows(7).rposition(|first| first == b"HTTP/1.")?;
     let head = std::str::from_utf8(answers.get(start..)?).ok()?;
-    (!head.contains(X_REQUEST_ID.as_str())).then_some(start)
+    let (status, headers) = head.split_once("\r\n")?;
+    let is_error = matches!(
+        status.as_bytes(),
+        [_, _, _, _, _, _, _, _, b' ', b'4' | b'5', ..]
+    );
+    (is_error && headers.starts_with("content-length: 0\r\n")).then_some(start)
 }
 
 /// The same answer as a problem document. The parser reads nothing more after it.

@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use crate::problem::{Code, Problem};
 
 /// Codings whose tags are told apart.
-const CODINGS: [&str; 2] = ["gzip", "br"];
+const CODINGS: [&str; 3] = ["gzip", "br", "deflate"];
 
 /// The version of what a request is about, once it is known. Shared between the request and its transaction.
 pub type VersionSlot = Arc<OnceLock<String>>;

@@ -1,6 +1,7 @@
 //! What every handler shares: bodies, queries, pages, problems, request ids, tags, repetitions.
 
 pub mod accept;
+pub mod address;
 pub mod answer;
 pub mod client_address;
 pub mod connection;

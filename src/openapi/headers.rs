@@ -24,6 +24,7 @@ pub fn describe(path: &str, method: &str, operation: &mut Operation) -> Vec<Code
             false,
             "An `ETag` that is known: 304 when it is still the right one (RFC 9110).",
             "\"x3nPTZ0Rr2YVgVUsvKQi\"",
+            text(),
         );
         let unchanged = ResponseBuilder::new()
             .description("It is as `If-None-Match` says.")
@@ -45,6 +46,7 @@ pub fn describe(path: &str, method: &str, operation: &mut Operation) -> Vec<Code
             false,
             what,
             "\"5d41402abc4b2a76b9719d911017c592.x3nPTZ0Rr2YVgVUsvKQi\"",
+            text(),
         );
         codes.push(Code::PreconditionFailed);
     }
@@ -63,6 +65,7 @@ pub fn describe(path: &str, method: &str, operation: &mut Operation) -> Vec<Code
             required,
             "Names this request for 24 hours: repeated with the same key, it is not done again but answered as before. In quotes or bare, 1 to 255 characters.",
             "\"8e03978e-40d5-43e8-bc93-6894a57f9324\"",
+            key(),
         );
         on_success(
             operation,
@@ -82,6 +85,14 @@ pub fn describe(path: &str, method: &str, operation: &mut Operation) -> Vec<Code
     }
     if rate_limit::is_limited(path) {
         codes.push(Code::RateLimited);
+    }
+    let is_cursor = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.name == "cursor");
+    if operation.parameters.iter().flatten().any(is_cursor) {
+        on_success(
+            operation,
+            "Link",
+            "The address of the next page, as `rel=\"next\"` (RFC 8288), while there is one.",
+        );
     }
     codes
 }
@@ -120,7 +131,14 @@ pub fn tell_limits(path: &str, responses: &mut Responses) {
 }
 
 /// A header of the request, unless the handler describes it itself.
-fn parameter(operation: &mut Operation, name: &str, required: bool, what: &str, example: &str) {
+fn parameter(
+    operation: &mut Operation,
+    name: &str,
+    required: bool,
+    what: &str,
+    example: &str,
+    schema: Schema,
+) {
     let parameters = operation.parameters.get_or_insert_default();
     let is_it = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(parameter) if parameter.name == name);
     if parameters.iter().any(is_it) {
@@ -138,7 +156,7 @@ fn parameter(operation: &mut Operation, name: &str, required: bool, what: &str, 
         .parameter_in(ParameterIn::Header)
         .required(required)
         .description(Some(what))
-        .schema(Some(text()))
+        .schema(Some(schema))
         .example(example);
     parameters.push(RefOr::T(parameter.build()));
 }
@@ -160,6 +178,14 @@ fn header(what: &str) -> utoipa::openapi::Header {
         .schema(Some(text()))
         .description(Some(what))
         .build()
+}
+
+/// One key as it is best written: without escapes.
+fn key() -> Schema {
+    let key = ObjectBuilder::new().schema_type(Type::String).pattern(Some(
+        r#"^("[ !#-\[\]-~]{1,255}"|[!#-~]([ -~]{0,253}[!-~])?)$"#,
+    ));
+    Schema::Object(key.build())
 }
 
 fn text() -> Schema {

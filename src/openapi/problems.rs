@@ -82,7 +82,6 @@ pub(super) fn response(codes: &[Code], fault: &serde_json::Value, examples: &Exa
     };
     match codes.first().map(|code| code.status()) {
         Some(401) => response.header("WWW-Authenticate", header("`Bearer`")),
-        Some(429 | 503) => response.header("Retry-After", header("When to try again, in seconds.")),
         _ => response,
     }
     .build()

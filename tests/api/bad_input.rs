@@ -430,6 +430,8 @@ async fn a_path_means_what_is_written_and_nothing_else() {
         "/docs/%2e%2e/%2e%2e/etc/passwd".into(),
         "/docs/..%2f..%2fetc/passwd".into(),
         "/problems/..%2fproducts".into(),
+        format!("/v1/product%73/{id}"),
+        "/%64ocs/index.html".into(),
     ] {
         // As it stands: a client would tidy the path up first.
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -440,13 +442,41 @@ async fn a_path_means_what_is_written_and_nothing_else() {
             "{path}: {answer}"
         );
     }
-    // A letter may be written as its code, and a slash too many is none.
+    // A slash too many is none.
+    let path = format!("//v1///products/{id}/");
+    app.anon().get(&path).await.expect(200);
+    app.finish().await;
+}
+
+/// Conditions, repetitions and limits are looked up by address, before routing would decode one.
+#[tokio::test]
+async fn a_change_at_an_address_in_disguise_is_not_made() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let admin = app.admin();
+    let before = admin
+        .get(&format!("/v1/admin/courses/{}", shop.course))
+        .await;
+    let (first, rest) = shop.course.split_at(1);
+    let encoded = format!("%{:02x}{rest}", first.as_bytes()[0]);
     for path in [
-        format!("/v1/product%73/{id}"),
-        format!("//v1///products/{id}/"),
+        format!("/v1/admin/courses/{encoded}"),
+        format!("/v1/%61dmin/courses/{}", shop.course),
     ] {
-        app.anon().get(&path).await.expect(200);
+        let request = admin
+            .request(Method::PATCH, &path)
+            .json(&json!({ "name": "Other" }));
+        let stale = admin.send(request.header("if-match", "\"stale.x\"")).await;
+        stale.expect_problem(404, "not-found");
     }
+    let new = json!({ "name": "New", "description": "D" });
+    let reply = admin.post("/v1/admin/course%73", new).await;
+    reply.expect_problem(404, "not-found");
+    let after = admin
+        .get(&format!("/v1/admin/courses/{}", shop.course))
+        .await;
+    assert_eq!(before.text, after.text);
+    assert_eq!(app.count("courses"), 1);
     app.finish().await;
 }
 

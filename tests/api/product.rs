@@ -3,6 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::support::lists::{NOBODY, names, next_page, outline, rows_of};
 use crate::support::shop::{self, course, product};
@@ -193,20 +194,31 @@ async fn a_cursor_that_this_list_did_not_make_is_refused() {
             .await
             .expect(200),
     );
-    let json = URL_SAFE_NO_PAD.decode(&own).unwrap();
+    let bytes = URL_SAFE_NO_PAD.decode(&own).unwrap();
     let tampered = |from: &str, to: &str| {
-        let text = String::from_utf8(json.clone()).unwrap();
+        let text = String::from_utf8(bytes[4..].to_owned()).unwrap();
         assert!(text.contains(from), "{text}");
-        URL_SAFE_NO_PAD.encode(text.replace(from, to))
+        signed(&text.replace(from, to))
     };
+    // One letter of it is another.
+    cursors.extend((0..own.len()).map(|place| {
+        let other = if own.as_bytes()[place] == b'A' {
+            "B"
+        } else {
+            "A"
+        };
+        [&own[..place], other, &own[place + 1..]].concat()
+    }));
     cursors.extend([
         tampered("\"a\"", "1"),
         tampered("\"a\"", "null"),
         tampered("\"a\"", r#""a\u0000""#),
         tampered("{", r#"{"x":1,"#),
         tampered("}", ""),
+        signed("null"),
         URL_SAFE_NO_PAD.encode("null"),
         URL_SAFE_NO_PAD.encode([0xff, 0x00]),
+        URL_SAFE_NO_PAD.encode(&bytes[4..]),
         format!("{own}="),
         own[..own.len() - 2].to_owned(),
         "%00".to_owned(),
@@ -224,7 +236,7 @@ async fn a_cursor_that_this_list_did_not_make_is_refused() {
     for time in ["-262143-01-01T00:00:00Z", "+262142-12-31T23:59:59Z"] {
         let mut forged = own.clone();
         forged["k"] = json!(time);
-        let cursor = URL_SAFE_NO_PAD.encode(forged.to_string());
+        let cursor = signed(&forged.to_string());
         app.anon()
             .get(&format!("/v1/products?cursor={cursor}"))
             .await
@@ -237,7 +249,12 @@ async fn a_cursor_that_this_list_did_not_make_is_refused() {
 async fn cursor_of(app: &TestApp, path: &str) -> Value {
     let page = app.anon().get(path).await.expect(200);
     let cursor = page["nextCursor"].as_str().unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor).unwrap()).unwrap()
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(cursor).unwrap()[4..]).unwrap()
+}
+
+/// A cursor that nobody changed on the way, whoever made it.
+fn signed(json: &str) -> String {
+    URL_SAFE_NO_PAD.encode([&Sha256::digest(json)[..4], json.as_bytes()].concat())
 }
 
 #[tokio::test]

@@ -16,19 +16,24 @@ export class ApiError extends Error {
   }
 }
 
-/** A client for a store. `getToken` is Clerk's, in a browser as in React Native. */
-export function createApi(baseUrl: string, getToken: GetToken) {
+/** A client for a store. `getToken` is Clerk's, in a browser as in React Native; `newKey` makes a key that no other request has. */
+export function createApi(baseUrl: string, getToken: GetToken, newKey = () => crypto.randomUUID() as string) {
   const middleware: Middleware = {
     async onRequest({ request }) {
       // Asked for each time: Clerk's tokens live for a minute, and its SDK renews them.
       const token = await getToken();
       if (token) request.headers.set("Authorization", `Bearer ${token}`);
-      // Whoever repeats this very request, a proxy or a retry, causes nothing twice.
-      if (request.method === "POST") request.headers.set("Idempotency-Key", crypto.randomUUID());
+      // Whoever repeats this very request, a proxy or a retry, causes nothing twice. To send it again later, give it a key.
+      if (request.method === "POST" && !request.headers.has("Idempotency-Key")) {
+        request.headers.set("Idempotency-Key", newKey());
+      }
       return request;
     },
     async onResponse({ response }) {
-      if (!response.ok) throw new ApiError(await response.json());
+      if (response.ok) return;
+      const isProblem = response.headers.get("Content-Type") === "application/problem+json";
+      // A proxy in between has pages of its own.
+      throw isProblem ? new ApiError(await response.json()) : new Error(`The store cannot be reached (${response.status}).`);
     },
   };
   const client = createClient<paths>({ baseUrl });

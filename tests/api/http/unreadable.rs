@@ -60,6 +60,21 @@ async fn a_request_that_is_no_http_or_a_flood_of_headers_is_a_problem_like_any_o
     app.finish().await;
 }
 
+/// Headers are sent in no certain order, so it is asked more than once.
+#[tokio::test]
+async fn an_answer_that_quotes_a_refusal_is_none() {
+    let app = TestApp::start().await;
+    let request = "OPTIONS /v1/me HTTP/1.1\r\nHost: a\r\nOrigin: https://shop.example.com\r\nConnection: close\r\n\
+         Access-Control-Request-Method: GET\r\nAccess-Control-Request-Headers: HTTP/1.1 431\r\n\r\n";
+    for _ in 0..30 {
+        let answer = wire::send(&app.url, request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+        assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+        assert_eq!(answer.matches("content-length").count(), 1, "{answer}");
+    }
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn a_request_whose_head_does_not_arrive_is_given_up_with_a_problem() {
     let app = TestApp::start().await;
