@@ -47,11 +47,11 @@ pub fn to_text(document: &OpenApi) -> Result<String, serde_json::Error> {
 
 /// Collects what the handlers say, `extra` ones included, and completes it.
 fn document(extra: impl FnOnce(&mut ServiceConfig), public_url: &str) -> OpenApi {
-    let (_, mut collected) = actix_web::App::new()
-        .into_utoipa_app()
-        .configure(|config| router::routes(config))
-        .configure(extra)
-        .split_for_parts();
+    let mut collected = OpenApi::default();
+    router::routes(&mut collected);
+    let app = actix_web::App::new().into_utoipa_app();
+    let (_, added) = app.configure(extra).split_for_parts();
+    collected.merge(added);
     collected.info = InfoBuilder::new()
         .title("Lectern")
         .version(env!("CARGO_PKG_VERSION"))

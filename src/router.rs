@@ -2,8 +2,8 @@
 
 use actix_web::dev::HttpServiceFactory;
 use actix_web::web;
+use utoipa::openapi::OpenApi;
 use utoipa_actix_web::OpenApiFactory;
-use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::handlers::{
     admin, checkout, country_discount, course, export, health, lesson, metrics, problem, product,
@@ -30,13 +30,18 @@ impl Mount for web::ServiceConfig {
     }
 }
 
-/// An application and its document.
-impl Mount for ServiceConfig<'_> {
+/// A document alone.
+impl Mount for OpenApi {
     fn service(
         &mut self,
         endpoint: impl HttpServiceFactory + OpenApiFactory + 'static,
     ) -> &mut Self {
-        self.service(endpoint)
+        let mut schemas = Vec::new();
+        endpoint.schemas(&mut schemas);
+        self.paths.merge(endpoint.paths());
+        let components = self.components.get_or_insert_default();
+        components.schemas.extend(schemas);
+        self
     }
 }
 
