@@ -1,7 +1,7 @@
 //! Everything that the store holds about the caller, and the way out.
 
 use actix_web::http::header::{self, ContentDisposition, DispositionParam, DispositionType};
-use actix_web::{HttpResponse, delete, get, web};
+use actix_web::{HttpRequest, HttpResponse, delete, get, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -17,6 +17,7 @@ use crate::commerce::people;
 use crate::context::RequestContext;
 use crate::db::Actor;
 use crate::domain::time::Timestamp;
+use crate::http::etag;
 use crate::problem::{Code, Problem};
 use crate::repositories::{access_grant, checkout, purchase, user_lesson_complete};
 
@@ -107,8 +108,10 @@ pub async fn show(user: CurrentUser, state: web::Data<AppState>) -> Result<HttpR
 pub async fn delete(
     user: CurrentUser,
     state: web::Data<AppState>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     user.in_person()?;
+    etag::hold(&request, &User::from(user.row()))?;
     if state.clerk.is_none() {
         return Err(Problem::unavailable(
             Code::AccountDeletionUnavailable,

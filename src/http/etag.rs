@@ -12,9 +12,10 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::middleware::Next;
-use actix_web::{Error, HttpMessage, HttpResponse, ResponseError};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, ResponseError};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::problem::{Code, Problem};
@@ -129,6 +130,20 @@ fn parse(line: &str) -> Vec<Tag> {
         rest = behind;
     }
     tags
+}
+
+/// Holds a change to its `If-Match`, where what is read at the same address is this and has no version.
+///
+/// # Errors
+/// 412 `precondition-failed`.
+pub fn hold(request: &HttpRequest, body: &impl Serialize) -> Result<(), Problem> {
+    let body = serde_json::to_vec(body).map_err(Problem::internal)?;
+    match Tags::of(request.headers(), &header::IF_MATCH) {
+        Some(tags) if !tags.matches_strongly(&strong(None, &body)) => {
+            Err(Problem::new(Code::PreconditionFailed))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Middleware around the handlers: tags what is read, and answers 304 or 412 instead where the client asks for it.

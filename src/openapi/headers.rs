@@ -34,7 +34,8 @@ pub fn describe(path: &str, method: &str, operation: &mut Operation) -> Vec<Code
             .responses
             .insert("304".to_owned(), RefOr::T(unchanged.build()));
     }
-    if is_tagged || (is_versioned && !is_read) {
+    let is_held = (is_versioned && !is_read) || (path, method) == ("/v1/me", "DELETE");
+    if is_tagged || is_held {
         let what = if is_read {
             "An `ETag`: 412 unless it is the right one."
         } else {

@@ -276,6 +276,23 @@ async fn conditions_of_a_change_are_read_as_rfc_9110_says() {
     app.finish().await;
 }
 
+/// It has no version, so its tag is of the body alone.
+#[tokio::test]
+async fn an_account_is_not_deleted_that_is_no_longer_as_it_was_read() {
+    let app = TestApp::start().await;
+    let learner = app.learner("one");
+    let tag = tag_of(&learner, "/v1/me").await;
+    let delete = |tag: &str| {
+        let request = learner.request(Method::DELETE, "/v1/me");
+        learner.send(request.header("if-match", tag))
+    };
+    let stale = delete("\"stale\"").await;
+    stale.expect_problem(412, "precondition-failed");
+    learner.get("/v1/me").await.expect(200);
+    delete(&tag).await.expect(202);
+    app.finish_with_work_left().await;
+}
+
 #[tokio::test]
 async fn what_is_known_is_not_sent_again() {
     let app = TestApp::start().await;
