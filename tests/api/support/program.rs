@@ -10,7 +10,7 @@ use super::instance::until;
 use super::service::free_port;
 use super::{Client, TestApp, log};
 
-/// An address that nobody has; somebody else might take it before the program does, but hardly ever.
+/// An address that nobody has.
 pub fn free_address() -> String {
     format!("127.0.0.1:{}", free_port())
 }
