@@ -78,12 +78,15 @@ pub async fn write_back(state: &AppState, user_id: Uuid) -> Result<(), Problem> 
 /// not go at once.
 ///
 /// # Errors
-/// 409 `last-admin`.
+/// 409 `last-admin`; 401 `account-deleted` when it has happened since the session was looked at.
 pub fn ask_for_deletion(conn: &mut PgConnection, row: &UserRow) -> Result<(), Problem> {
     if row.role == UserRole::Admin && user::lock_admins(conn)? == [row.id] {
         return Err(Problem::new(Code::LastAdmin));
     }
-    user::update_role(conn, row.id, UserRole::User)?;
+    user::update_role(conn, row.id, UserRole::User).map_err(|error| match error {
+        diesel::NotFound => Problem::new(Code::AccountDeleted),
+        error => error.into(),
+    })?;
     Ok(jobs::enqueue(
         conn,
         &Job::DeleteAtClerk { user_id: row.id },

@@ -21,6 +21,28 @@ async fn hears(state: &AppState) -> Listener {
     listener
 }
 
+/// H: F3
+#[tokio::test]
+async fn who_was_deleted_a_moment_ago_is_told_so_when_asking_for_it_again() {
+    let app = TestApp::start().await;
+    let _listener = hears(&app.state).await;
+    let learner = app.learner("one");
+    until("the person is kept", async || {
+        let before = app.state.db.statements();
+        learner.get("/v1/me").await.expect(200);
+        app.state.db.statements() == before
+    })
+    .await;
+    // Nobody has heard of it yet.
+    app.sql("UPDATE users SET deleted_at = now(), name = NULL, email = NULL, image_url = NULL WHERE role = 'user'");
+    learner.get("/v1/me").await.expect(200);
+    let again = learner.delete("/v1/me").await;
+    again.expect_problem(401, "account-deleted");
+    let asked = "jobs WHERE payload ->> 'kind' = 'delete_at_clerk'";
+    assert_eq!(app.count(asked), 0);
+    app.finish_with_work_left().await;
+}
+
 #[tokio::test]
 async fn what_was_read_once_is_not_read_again_until_it_changes() {
     let app = TestApp::start().await;
