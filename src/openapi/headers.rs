@@ -174,7 +174,8 @@ fn on_success(operation: &mut Operation, name: &str, what: &str) {
     }
 }
 
-fn header(what: &str) -> utoipa::openapi::Header {
+/// A header of an answer.
+pub fn header(what: &str) -> utoipa::openapi::Header {
     HeaderBuilder::new()
         .schema(Some(text()))
         .description(Some(what))

@@ -4,15 +4,13 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use serde_json::json;
-use utoipa::PartialSchema;
 use utoipa::openapi::example::ExampleBuilder;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::schema::Schema;
-use utoipa::openapi::{
-    Content, HeaderBuilder, OpenApi, PathItem, Ref, RefOr, Response, ResponseBuilder,
-};
+use utoipa::openapi::{Content, OpenApi, PathItem, Ref, RefOr, Response, ResponseBuilder};
 
 use super::examples::Examples;
+use super::headers;
 use crate::problem::{Code, MEDIA_TYPE};
 
 /// Handlers declare their own errors as responses whose description is the problem's code.
@@ -74,14 +72,8 @@ pub(super) fn response(codes: &[Code], fault: &serde_json::Value, examples: &Exa
     let response = ResponseBuilder::new()
         .description(names.join("; "))
         .content(MEDIA_TYPE, content);
-    let header = |description: &str| {
-        HeaderBuilder::new()
-            .schema(Some(<String as PartialSchema>::schema()))
-            .description(Some(description))
-            .build()
-    };
     match codes.first().map(|code| code.status()) {
-        Some(401) => response.header("WWW-Authenticate", header("`Bearer`")),
+        Some(401) => response.header("WWW-Authenticate", headers::header("`Bearer`")),
         _ => response,
     }
     .build()
