@@ -15,6 +15,14 @@ pub struct Options {
     /// How large the large one is
     #[arg(long, default_value = "3")]
     large: String,
+    /// Some of the workloads: those that ask for what there is more of, unless given
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "W1,W2,W3,W4,W5,W6"
+    )]
+    only: Vec<Workload>,
     /// How often each is measured
     #[arg(long, default_value_t = 3)]
     rounds: u32,
@@ -23,15 +31,6 @@ pub struct Options {
     seconds: u32,
 }
 
-/// Those that ask for what there is more of.
-const WORKLOADS: [Workload; 6] = [
-    Workload::W1,
-    Workload::W2,
-    Workload::W3,
-    Workload::W4,
-    Workload::W5,
-    Workload::W6,
-];
 /// For how long a store is asked before it is measured, in seconds.
 const WARM_UP: u32 = 1;
 
@@ -47,7 +46,7 @@ pub async fn run(lectern: &Path, options: &Options) -> anyhow::Result<()> {
     for (name, variables) in [("warm", &[][..]), ("caches off", &[WITHOUT_CACHES])] {
         let in_small = small.serve("small", &["--no-jobs"], variables).await?;
         let in_large = large.serve("large", &["--no-jobs"], variables).await?;
-        for workload in WORKLOADS {
+        for &workload in &options.only {
             eprintln!("{name}: {workload}");
             let (mut rates, mut ratios) = ([Vec::new(), Vec::new()], Vec::new());
             for round in 0..=options.rounds {

@@ -1,6 +1,6 @@
 //! What each kind of value depends on, and how much room it takes.
 
-use std::mem::size_of;
+use std::mem::{size_of, size_of_val};
 
 use uuid::Uuid;
 
@@ -56,7 +56,8 @@ impl Keep for Outline {
             size_of::<Section>() + section.name.len() + lessons
         };
         let sections: usize = self.sections.iter().map(of_section).sum();
-        size_of::<Self>() + self.name.len() + self.description.len() + sections
+        let texts = self.name.len() + self.description.len();
+        size_of::<Self>() + texts + sections + size_of_val(&*self.counted)
     }
 }
 

@@ -15,6 +15,16 @@ pub struct Outline {
     pub description: Box<str>,
     /// In their order, private ones among them.
     pub sections: Vec<Section>,
+    /// In their order. Close together, because all of them are looked at for every learner's progress.
+    pub counted: Box<[Counted]>,
+}
+
+/// A lesson that counts toward progress, and where it is: which section, and in it which lesson.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counted {
+    pub id: Uuid,
+    section: u32,
+    lesson: u32,
 }
 
 /// A section that is not deleted.
@@ -56,6 +66,30 @@ pub struct Place<'a> {
 }
 
 impl Outline {
+    /// A course with these sections.
+    pub fn new(id: Uuid, name: Box<str>, description: Box<str>, sections: Vec<Section>) -> Self {
+        let numbered = (0..).zip(&sections);
+        let counted = numbered
+            .filter(|(_, section)| section.is_in(Sight::Public))
+            .flat_map(|(section, within)| {
+                let numbered = (0..).zip(&within.lessons);
+                let counted = numbered.filter(|(_, lesson)| lesson.is_in(Sight::Public));
+                counted.map(move |(lesson, Lesson { id, .. })| Counted {
+                    id: *id,
+                    section,
+                    lesson,
+                })
+            })
+            .collect();
+        Self {
+            id,
+            name,
+            description,
+            sections,
+            counted,
+        }
+    }
+
     /// The sections in sight, in order.
     pub fn sections(&self, sight: Sight) -> impl Iterator<Item = &Section> {
         let sections = self.sections.iter();
@@ -91,14 +125,19 @@ impl Outline {
     pub fn progress(&self, ticks: &Ticks) -> (Progress, Option<&Lesson>) {
         let mut progress = Progress::default();
         let mut next = None;
-        for (_, lesson) in self.lessons(Sight::Public) {
-            let completed = ticks.has(lesson.id);
+        for counted in &self.counted {
+            let completed = ticks.has(counted.id);
             progress.count(completed);
             if !completed && next.is_none() {
-                next = Some(lesson);
+                next = Some(counted);
             }
         }
-        (progress, next)
+        (progress, next.and_then(|next| self.lesson_at(*next)))
+    }
+
+    fn lesson_at(&self, counted: Counted) -> Option<&Lesson> {
+        let section = self.sections.get(counted.section as usize)?;
+        section.lessons.get(counted.lesson as usize)
     }
 }
 

@@ -10,6 +10,9 @@ pub struct SliceSize {
 }
 
 impl SliceSize {
+    /// The most rows that are shown when nobody says how many.
+    pub const USUAL: u8 = 20;
+
     /// How many rows to read: one more than is shown tells whether there is more.
     pub fn to_read(self) -> i64 {
         i64::from(self.limit) + 1

@@ -45,7 +45,7 @@ pub enum Include {
 
 /// How many rows a page has when nothing is said.
 const fn default_limit() -> u8 {
-    20
+    SliceSize::USUAL
 }
 
 impl PageQuery {

@@ -19,6 +19,9 @@ type Line = (
     Option<(Uuid, String, Option<String>, String, LessonStatus)>,
 );
 
+/// What an outline is made of: id, name, description, sections.
+type Parts = (Uuid, Box<str>, Box<str>, Vec<Section>);
+
 /// The courses that are not deleted, each with all that is live in it.
 pub fn find_all(conn: &mut PgConnection, course_ids: &[Uuid]) -> QueryResult<Vec<Outline>> {
     const FIRST: &str = r#"CASE WHEN row_number() OVER (
@@ -33,11 +36,7 @@ pub fn find_all(conn: &mut PgConnection, course_ids: &[Uuid]) -> QueryResult<Vec
     let lines = courses::table
         .left_join(sections)
         .left_join(live_lessons)
-        .filter(
-            courses::id
-                .eq_any(course_ids)
-                .and(courses::deleted_at.is_null()),
-        )
+        .filter(courses::deleted_at.is_null())
         .order((courses::id, course_sections::order, lessons::order))
         .select((
             courses::id,
@@ -59,34 +58,37 @@ pub fn find_all(conn: &mut PgConnection, course_ids: &[Uuid]) -> QueryResult<Vec
                 lessons::status,
             )
                 .nullable(),
-        ));
+        ))
+        .into_boxed();
+    // Of one, Postgres knows what to expect, and keeps a plan; for a list it plans anew every time.
+    let lines = match course_ids {
+        [id] => lines.filter(courses::id.eq(id)),
+        ids => lines.filter(courses::id.eq_any(ids)),
+    };
     Ok(nest(Prepared(lines).load(conn)?))
 }
 
 /// Nests lines, which come in order.
 fn nest(lines: Vec<Line>) -> Vec<Outline> {
-    let mut outlines: Vec<Outline> = Vec::new();
+    let mut courses: Vec<Parts> = Vec::new();
     for (id, (name, description), section, lesson) in lines {
-        if outlines.last().is_none_or(|last| last.id != id) {
-            outlines.push(Outline {
-                id,
-                name: name.unwrap_or_default().into(),
-                description: description.unwrap_or_default().into(),
-                sections: Vec::new(),
-            });
+        if courses.last().is_none_or(|(last, ..)| *last != id) {
+            let texts = [name, description].map(|text| text.unwrap_or_default().into());
+            let [name, description] = texts;
+            courses.push((id, name, description, Vec::new()));
         }
-        let (Some(outline), Some((id, name, status))) = (outlines.last_mut(), section) else {
+        let (Some((.., sections)), Some((id, name, status))) = (courses.last_mut(), section) else {
             continue;
         };
-        if outline.sections.last().is_none_or(|last| last.id != id) {
-            outline.sections.push(Section {
+        if sections.last().is_none_or(|last| last.id != id) {
+            sections.push(Section {
                 id,
                 name: name.into(),
                 status,
                 lessons: Vec::new(),
             });
         }
-        let (Some(section), Some(lesson)) = (outline.sections.last_mut(), lesson) else {
+        let (Some(section), Some(lesson)) = (sections.last_mut(), lesson) else {
             continue;
         };
         let (id, name, description, youtube_video_id, status) = lesson;
@@ -98,5 +100,13 @@ fn nest(lines: Vec<Line>) -> Vec<Outline> {
             status,
         });
     }
-    outlines
+    let outlines = courses
+        .into_iter()
+        .map(|(id, name, description, mut sections)| {
+            for section in &mut sections {
+                section.lessons.shrink_to_fit();
+            }
+            Outline::new(id, name, description, sections)
+        });
+    outlines.collect()
 }

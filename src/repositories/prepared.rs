@@ -5,6 +5,8 @@ use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 
+use crate::domain::slice::SliceSize;
+
 /// A statement whose text is the same whenever it is sent, so that a connection prepares it once and keeps it.
 ///
 /// Diesel does so by itself for what it wrote alone. Of other text (`sql_query`, `sql`) it cannot know whether it ever
@@ -34,3 +36,24 @@ impl<Q: Query> Query for Prepared<Q> {
 }
 
 impl<Q, C: Connection> RunQueryDsl<C> for Prepared<Q> {}
+
+/// The first rows of an ordered list that is asked for very often: of a page and at least one more.
+///
+/// How many is part of the text. For a number in a parameter Postgres expects a tenth of the list, finds that dearer
+/// than a plan for the number at hand, and so plans anew every time, which takes longer than the reading. There are two
+/// numbers, so that few statements are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct FirstRows<Q>(pub Q, pub SliceSize);
+
+impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for FirstRows<Q> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        self.0.walk_ast(out.reborrow())?;
+        let is_usual = self.1.limit <= SliceSize::USUAL;
+        out.push_sql(if is_usual { " LIMIT 21" } else { " LIMIT 101" });
+        Ok(())
+    }
+}
+
+impl<Q: Query> Query for FirstRows<Q> {
+    type SqlType = Q::SqlType;
+}

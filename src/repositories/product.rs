@@ -8,7 +8,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Bool, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
-use super::prepared::Prepared;
+use super::prepared::{FirstRows, Prepared};
 use crate::domain::cursor::Cursor;
 use crate::domain::deleted::Deleted;
 use crate::domain::enums::ProductStatus;
@@ -77,14 +77,12 @@ pub enum ProductOrder {
 type BoxedProducts<'a> =
     products::BoxedQuery<'a, Pg, diesel::dsl::SqlTypeOf<diesel::dsl::AsSelect<ProductRow, Pg>>>;
 
+/// The status is written out, so that a plan that is kept may use the indexes of these products.
 fn on_sale<'a>() -> BoxedProducts<'a> {
     products::table
         .select(ProductRow::as_select())
-        .filter(
-            products::status
-                .eq(ProductStatus::Public)
-                .and(products::deleted_at.is_null()),
-        )
+        .filter(sql::<Bool>("products.status = 'public'"))
+        .filter(products::deleted_at.is_null())
         .into_boxed()
 }
 
@@ -142,15 +140,14 @@ pub fn catalogue(
     size: SliceSize,
 ) -> QueryResult<Slice<ProductRow>> {
     let matching = || narrowed!(on_sale(), filter);
-    let rows = ordered!(matching(), order)
-        .limit(size.to_read())
-        .load(conn)?;
-    Slice::cut(rows, size, || matching().count().get_result(conn))
+    let rows = FirstRows(ordered!(matching(), order), size);
+    let rows = Prepared(rows).load(conn)?;
+    Slice::cut(rows, size, || Prepared(matching().count()).get_result(conn))
 }
 
 /// A product that anybody may see and buy.
 pub fn find_on_sale(conn: &mut PgConnection, id: Uuid) -> QueryResult<ProductRow> {
-    on_sale().filter(products::id.eq(id)).first(conn)
+    Prepared(on_sale().filter(products::id.eq(id))).get_result(conn)
 }
 
 /// A product that anybody may see, and its courses by name, deleted ones among them.

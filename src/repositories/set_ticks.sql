@@ -2,7 +2,9 @@
 -- whether the learner may: null where the lesson counts for nobody. Locks in the order of the keys, so that two of these
 -- do not wait in a circle.
 WITH asked AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bool[]) WITH ORDINALITY AS asked (user_id, lesson_id, completed, nth)
+    -- From sub-selects, so that Postgres expects the same of one tick as of many, and keeps one plan for all.
+    SELECT * FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::bool[]))
+        WITH ORDINALITY AS asked (user_id, lesson_id, completed, nth)
 ), judged AS MATERIALIZED (
     SELECT asked.*, EXISTS (
         SELECT FROM user_course_access a WHERE a.user_id = asked.user_id AND a.course_id = c.id
