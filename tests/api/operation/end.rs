@@ -74,6 +74,20 @@ async fn an_instance_that_ends_accepts_nothing_more_and_finishes_what_it_has() {
 }
 
 #[tokio::test]
+async fn who_never_sends_the_rest_of_a_request_keeps_no_instance_from_ending_well() {
+    let app = TestApp::start().await;
+    let program = Program::start(&app, &["serve"]);
+    program.ready().await;
+    let request = InFlight::begin(&program.address);
+    program.signal("TERM");
+    // Half a minute later.
+    let (exit, log) = program.ended().await;
+    assert_eq!(exit.code(), Some(0), "{log}");
+    drop(request);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn an_instance_that_is_told_twice_ends_at_once() {
     let app = TestApp::start().await;
     for (first, second) in [("TERM", "TERM"), ("INT", "INT"), ("TERM", "INT")] {
