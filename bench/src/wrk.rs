@@ -19,6 +19,7 @@ const THREADS: u32 = 2;
 #[derive(Debug, Clone, Copy)]
 pub struct Outcome {
     pub requests: f64,
+    /// Without the failures.
     pub per_second: f64,
     pub p99: Duration,
     /// Answers of 400 and above, and connections that broke.
@@ -76,7 +77,7 @@ pub async fn drive(url: &str, file: &Path, seconds: u32) -> anyhow::Result<Outco
     ensure!(requests > 0.0, "nothing was answered: {said}");
     Ok(Outcome {
         requests,
-        per_second: requests / (micros / 1e6),
+        per_second: (requests - refused) / (micros / 1e6),
         p99: Duration::from_micros(p99 as u64),
         failures: refused + broken,
     })

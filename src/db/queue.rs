@@ -8,7 +8,9 @@ use tokio::time::timeout;
 
 /// How long somebody waits at most: a short rush passes.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// For how long people have to have waited without a pause before it is no rush but too much. That is CoDel's way to
+/// What is no long wait. A few clients who ask again as soon as they are answered always wait, and are well served.
+const TARGET: Duration = Duration::from_millis(100);
+/// For how long everybody has to have waited longer than that before it is no rush but too much. That is CoDel's way to
 /// tell a good queue from a bad one: <https://queue.acm.org/detail.cfm?id=2209336>
 const STANDING: Duration = Duration::from_secs(1);
 /// How long somebody waits then, if as few wait as there are connections, and not at all otherwise: a queue that does not
@@ -25,8 +27,8 @@ pub struct Queue {
 /// Those who wait.
 struct Line {
     length: u32,
-    /// Since when there has always been somebody.
-    since: Instant,
+    /// When last nobody waited, or somebody did not wait long.
+    timely_at: Instant,
     is_standing: bool,
 }
 
@@ -37,7 +39,7 @@ impl Queue {
             size,
             line: Mutex::new(Line {
                 length: 0,
-                since: Instant::now(),
+                timely_at: Instant::now(),
                 is_standing: false,
             }),
         }
@@ -56,6 +58,9 @@ impl Queue {
             false => PATIENCE,
         };
         let place = timeout(patience, Arc::clone(&self.places).acquire_owned()).await;
+        if waiting.joined_at.elapsed() < TARGET {
+            lock(&self.line).timely_at = Instant::now();
+        }
         place.ok()?.ok()
     }
 
@@ -74,6 +79,7 @@ impl Queue {
 /// One more that waits, until it is dropped: a caller may give up at any time.
 struct Waiting<'a> {
     line: &'a Mutex<Line>,
+    joined_at: Instant,
     /// From 1 on.
     place: u32,
     is_standing: bool,
@@ -81,19 +87,21 @@ struct Waiting<'a> {
 
 impl<'a> Waiting<'a> {
     fn join(line: &'a Mutex<Line>) -> Self {
+        let joined_at = Instant::now();
         let mut joined = lock(line);
         if joined.length == 0 {
-            joined.since = Instant::now();
+            joined.timely_at = joined_at;
             joined.is_standing = false;
         }
         joined.length += 1;
-        if !joined.is_standing && joined.since.elapsed() > STANDING {
+        if !joined.is_standing && joined_at - joined.timely_at > STANDING {
             joined.is_standing = true;
             tracing::warn!("more is asked of the database than it answers: some requests get 503");
         }
         let (place, is_standing) = (joined.length, joined.is_standing);
         Self {
             line,
+            joined_at,
             place,
             is_standing,
         }

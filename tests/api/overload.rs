@@ -3,6 +3,8 @@
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
+use diesel::PgConnection;
+use diesel::connection::SimpleConnection;
 use futures_util::future::{join, join_all, join3};
 use lectern::jobs::worker;
 use serde_json::json;
@@ -61,5 +63,25 @@ async fn who_comes_to_a_queue_that_stands_is_sent_away_at_once_but_no_worker_is_
     for reply in join_all((0..20).map(|_| anon.get("/v1/products"))).await {
         reply.expect(200);
     }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_few_who_ask_again_as_soon_as_they_are_answered_are_never_sent_away() {
+    let app = TestApp::start_with(&[("DATABASE_POOL_SIZE", "1"), ("CACHE_MIB", "0")]).await;
+    let end = Instant::now() + Duration::from_millis(2500);
+    // There is always somebody who waits for the only connection, and nobody for long.
+    let work = join_all((0..3).map(|_| async {
+        while Instant::now() < end {
+            let work = |conn: &mut PgConnection| Ok(conn.batch_execute("SELECT pg_sleep(0.01)")?);
+            app.state.db.read(work).await.unwrap();
+        }
+    }));
+    let visits = async {
+        while Instant::now() < end {
+            app.anon().get("/v1/products").await.expect(200);
+        }
+    };
+    join(work, visits).await;
     app.finish().await;
 }
