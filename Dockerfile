@@ -6,6 +6,7 @@ WORKDIR /build
 COPY .ci/image-steps .ci/
 RUN .ci/image-steps packages
 # A layer of its own: as long as no manifest changes, the dependencies are not compiled again.
+COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 COPY bench/Cargo.toml bench/
 RUN .ci/image-steps dependencies

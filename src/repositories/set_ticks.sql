@@ -20,11 +20,12 @@ WITH asked AS (
     SELECT user_id, lesson_id FROM judged WHERE may_complete AND completed ORDER BY user_id, lesson_id
     ON CONFLICT DO NOTHING
 ), unticked AS (
-    DELETE FROM user_lesson_complete WHERE (user_id, lesson_id) IN (
-        SELECT done.user_id, done.lesson_id FROM user_lesson_complete done
+    -- By place: the rows are found once, and nobody moves them while they are locked.
+    DELETE FROM user_lesson_complete WHERE ctid = ANY (ARRAY(
+        SELECT done.ctid FROM user_lesson_complete done
         JOIN judged ON judged.user_id = done.user_id AND judged.lesson_id = done.lesson_id
         WHERE may_complete AND NOT completed
         ORDER BY done.user_id, done.lesson_id FOR UPDATE OF done
-    )
+    ))
 )
 SELECT judged.may_complete FROM asked LEFT JOIN judged USING (nth) ORDER BY nth
