@@ -22,8 +22,8 @@ use crate::repositories::{
 const ACCOUNT_DELETED: &str = "account-deleted";
 /// People are listed a little later than their time says.
 const OVERLAP: TimeDelta = TimeDelta::minutes(5);
-/// So many people may be missing at Clerk without a doubt, and beyond that one in so many of all. More are rather the
-/// sign of a key for another instance.
+/// So many people may be missing at Clerk without a doubt, as long as somebody is left, and beyond that one in so many of
+/// all.
 const PLAUSIBLY_MISSING: usize = 20;
 const PLAUSIBLE_SHARE: usize = 10;
 
@@ -184,6 +184,14 @@ pub async fn reconcile(
     Ok(())
 }
 
+/// Whether so many are missing that the key is rather for another instance of Clerk: a large part of those who are known,
+/// or all of them although somebody is there. Only the very last one may leave an empty list.
+fn is_doubtful(missing: usize, known: usize, present: usize) -> bool {
+    let plausible = PLAUSIBLY_MISSING.max(known / PLAUSIBLE_SHARE);
+    let is_nobody_left = missing > 0 && missing == known;
+    missing > plausible || (is_nobody_left && missing + present > 1)
+}
+
 /// Buries those whom Clerk no longer has. Each is asked for by name before: a list that changes while it is read may
 /// leave somebody out.
 async fn bury_missing(
@@ -196,12 +204,12 @@ async fn bury_missing(
         .db
         .read(move |conn| Ok(user::clerk_ids(conn, before)?))
         .await?;
-    let plausible = PLAUSIBLY_MISSING.max(known.len() / PLAUSIBLE_SHARE);
+    let known_count = known.len();
     let missing: Vec<String> = known
         .into_iter()
         .filter(|id| !present.contains(id))
         .collect();
-    if missing.len() > plausible {
+    if is_doubtful(missing.len(), known_count, present.len()) {
         tracing::error!(
             missing = missing.len(),
             "far too many people are missing at Clerk; is CLERK_SECRET_KEY for another instance?"

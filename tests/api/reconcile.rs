@@ -183,6 +183,20 @@ async fn people_whose_webhooks_were_lost_appear_change_and_go() {
 }
 
 #[tokio::test]
+async fn nobody_of_a_few_is_buried_when_clerk_knows_only_strangers() {
+    let app = TestApp::start().await;
+    app.sql(
+        "INSERT INTO users (clerk_user_id, created_at)
+         VALUES ('user_elsewhere', now() - interval '1 day')",
+    );
+    app.learner("stranger");
+    let pass = reconcile::run(&app.state, Occasion::Demand).await;
+    assert_eq!(pass.unwrap().unwrap().unreachable, []);
+    assert_eq!(app.count("users WHERE deleted_at IS NOT NULL"), 0);
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn nobody_is_buried_because_the_key_is_for_another_instance_of_clerk() {
     let app = TestApp::start().await;
     let admin = app.admin();
