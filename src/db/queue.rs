@@ -8,14 +8,16 @@ use tokio::time::timeout;
 
 /// How long somebody waits at most: a short rush passes.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What is no long wait. A few clients who ask again as soon as they are answered always wait, and are well served.
+/// A wait shorter than this is not long. A few clients who ask again as soon as they are answered always wait, and are
+/// well served.
 const TARGET: Duration = Duration::from_millis(100);
-/// For how long everybody has to have waited longer than that before it is no rush but too much. That is CoDel's way to
-/// tell a good queue from a bad one: <https://queue.acm.org/detail.cfm?id=2209336>
+/// When for so long nobody got a place within [`TARGET`], that is no rush but too much, until for so long nobody had to be
+/// sent away. It is CoDel's way to tell a good queue from a bad one: <https://queue.acm.org/detail.cfm?id=2209336>
 const STANDING: Duration = Duration::from_secs(1);
-/// How long somebody waits then, if as few wait as there are connections, and not at all otherwise: a queue that does not
-/// get shorter only makes every answer late, the refusals as well.
+/// How long somebody waits then: a queue that does not get shorter only makes every answer late, the refusals as well.
 const PATIENCE_WHEN_STANDING: Duration = Duration::from_millis(30);
+/// How many wait then for each place. Whoever comes when there are more is sent away at once.
+const LENGTH_WHEN_STANDING: u32 = 4;
 
 /// A place for each connection, given away in the order of asking.
 pub struct Queue {
@@ -27,9 +29,10 @@ pub struct Queue {
 /// Those who wait.
 struct Line {
     length: u32,
-    /// When last nobody waited, or somebody did not wait long.
-    timely_at: Instant,
     is_standing: bool,
+    /// When last something showed that this is still so: somebody who was sent away; or, while it does not stand, somebody
+    /// who got a place in time.
+    shown_at: Instant,
 }
 
 impl Queue {
@@ -39,8 +42,8 @@ impl Queue {
             size,
             line: Mutex::new(Line {
                 length: 0,
-                timely_at: Instant::now(),
                 is_standing: false,
+                shown_at: Instant::now(),
             }),
         }
     }
@@ -52,16 +55,20 @@ impl Queue {
             return Some(place);
         }
         let waiting = Waiting::join(&self.line);
-        let patience = match waiting.is_standing && !insists {
-            true if waiting.place > self.size => return None,
-            true => PATIENCE_WHEN_STANDING,
-            false => PATIENCE,
+        let is_hurried = waiting.is_standing && !insists;
+        let place = if is_hurried && waiting.place > LENGTH_WHEN_STANDING * self.size {
+            None
+        } else {
+            let patience = if is_hurried {
+                PATIENCE_WHEN_STANDING
+            } else {
+                PATIENCE
+            };
+            let place = Arc::clone(&self.places).acquire_owned();
+            timeout(patience, place).await.ok()
         };
-        let place = timeout(patience, Arc::clone(&self.places).acquire_owned()).await;
-        if waiting.joined_at.elapsed() < TARGET {
-            lock(&self.line).timely_at = Instant::now();
-        }
-        place.ok()?.ok()
+        waiting.ends(place.is_some());
+        place?.ok()
     }
 
     /// A place, if there is one.
@@ -90,20 +97,35 @@ impl<'a> Waiting<'a> {
         let joined_at = Instant::now();
         let mut joined = lock(line);
         if joined.length == 0 {
-            joined.timely_at = joined_at;
             joined.is_standing = false;
+            joined.shown_at = joined_at;
+        } else if joined_at.saturating_duration_since(joined.shown_at) > STANDING {
+            joined.is_standing = !joined.is_standing;
+            joined.shown_at = joined_at;
+            if joined.is_standing {
+                tracing::warn!(
+                    "more is asked of the database than it answers: some requests get 503"
+                );
+            }
         }
         joined.length += 1;
-        if !joined.is_standing && joined_at - joined.timely_at > STANDING {
-            joined.is_standing = true;
-            tracing::warn!("more is asked of the database than it answers: some requests get 503");
-        }
         let (place, is_standing) = (joined.length, joined.is_standing);
         Self {
             line,
             joined_at,
             place,
             is_standing,
+        }
+    }
+}
+
+impl Waiting<'_> {
+    /// What became of it shows how the line is.
+    fn ends(&self, is_served: bool) {
+        let mut line = lock(self.line);
+        let is_served_in_time = is_served && self.joined_at.elapsed() < TARGET;
+        if (line.is_standing && !is_served) || (!line.is_standing && is_served_in_time) {
+            line.shown_at = Instant::now();
         }
     }
 }

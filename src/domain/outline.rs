@@ -68,19 +68,16 @@ pub struct Place<'a> {
 impl Outline {
     /// A course with these sections.
     pub fn new(id: Uuid, name: Box<str>, description: Box<str>, sections: Vec<Section>) -> Self {
-        let numbered = (0..).zip(&sections);
-        let counted = numbered
-            .filter(|(_, section)| section.is_in(Sight::Public))
-            .flat_map(|(section, within)| {
-                let numbered = (0..).zip(&within.lessons);
-                let counted = numbered.filter(|(_, lesson)| lesson.is_in(Sight::Public));
-                counted.map(move |(lesson, Lesson { id, .. })| Counted {
-                    id: *id,
-                    section,
-                    lesson,
-                })
+        let counted = (0..).zip(&sections).flat_map(|(nth, section)| {
+            let lessons = (0..).zip(&section.lessons);
+            let counted = lessons.filter(|(_, lesson)| section.counts(lesson));
+            counted.map(move |(lesson, &Lesson { id, .. })| Counted {
+                id,
+                section: nth,
+                lesson,
             })
-            .collect();
+        });
+        let counted = counted.collect();
         Self {
             id,
             name,

@@ -103,6 +103,8 @@ fn nest(lines: Vec<Line>) -> Vec<Outline> {
     let outlines = courses
         .into_iter()
         .map(|(id, name, description, mut sections)| {
+            // They are kept for long.
+            sections.shrink_to_fit();
             for section in &mut sections {
                 section.lessons.shrink_to_fit();
             }

@@ -37,11 +37,11 @@ impl<Q: Query> Query for Prepared<Q> {
 
 impl<Q, C: Connection> RunQueryDsl<C> for Prepared<Q> {}
 
-/// The first rows of an ordered list that is asked for very often: of a page and at least one more.
+/// The first rows of an ordered list that is asked for very often: as many as a page shows, and at least one more.
 ///
 /// How many is part of the text. For a number in a parameter Postgres expects a tenth of the list, finds that dearer
 /// than a plan for the number at hand, and so plans anew every time, which takes longer than the reading. There are two
-/// numbers, so that few statements are kept.
+/// numbers, so that few statements are kept: one more than a page usually shows, and one more than it ever does.
 #[derive(Debug, Clone, Copy)]
 pub struct FirstRows<Q>(pub Q, pub SliceSize);
 

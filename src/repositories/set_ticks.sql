@@ -20,7 +20,7 @@ WITH asked AS (
     SELECT user_id, lesson_id FROM judged WHERE may_complete AND completed ORDER BY user_id, lesson_id
     ON CONFLICT DO NOTHING
 ), unticked AS (
-    -- By place: the rows are found once, and nobody moves them while they are locked.
+    -- By place, found once: rows of this table are made and deleted, never changed, so that none moves.
     DELETE FROM user_lesson_complete WHERE ctid = ANY (ARRAY(
         SELECT done.ctid FROM user_lesson_complete done
         JOIN judged ON judged.user_id = done.user_id AND judged.lesson_id = done.lesson_id
