@@ -8,9 +8,9 @@ use tokio::time::timeout;
 
 /// How long somebody waits at most: a short rush passes.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// A wait shorter than this is not long. A few clients who ask again as soon as they are answered always wait, and are
-/// well served.
-const TARGET: Duration = Duration::from_millis(100);
+/// A wait shorter than this is not long. Clients who ask again as soon as they are answered always wait, and if they are not
+/// very many, all of them are served.
+const TARGET: Duration = Duration::from_millis(500);
 /// When for so long nobody got a place within [`TARGET`], that is no rush but too much, until for so long nobody had to be
 /// sent away. It is CoDel's way to tell a good queue from a bad one: <https://queue.acm.org/detail.cfm?id=2209336>
 const STANDING: Duration = Duration::from_secs(1);

@@ -1,18 +1,19 @@
 //! A course with all that is live in it, as one value. The player, the lesson page, the list of my courses and the
 //! product page are views of it.
 
+use bytestring::ByteString;
 use uuid::Uuid;
 
 use super::enums::{CourseSectionStatus, LessonStatus};
 use super::progress::Progress;
 use super::ticks::Ticks;
 
-/// A course that is not deleted. Texts are kept for long and never grow: boxed, they take no more than they need.
+/// A course that is not deleted. Its texts are parts of one buffer, so that they are close together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outline {
     pub id: Uuid,
-    pub name: Box<str>,
-    pub description: Box<str>,
+    pub name: ByteString,
+    pub description: ByteString,
     /// In their order, private ones among them.
     pub sections: Vec<Section>,
     /// In their order. Close together, because all of them are looked at for every learner's progress.
@@ -31,7 +32,7 @@ pub struct Counted {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
     pub id: Uuid,
-    pub name: Box<str>,
+    pub name: ByteString,
     pub status: CourseSectionStatus,
     /// In their order, private ones among them.
     pub lessons: Vec<Lesson>,
@@ -41,9 +42,9 @@ pub struct Section {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lesson {
     pub id: Uuid,
-    pub name: Box<str>,
-    pub description: Option<Box<str>>,
-    pub youtube_video_id: Box<str>,
+    pub name: ByteString,
+    pub description: Option<ByteString>,
+    pub youtube_video_id: ByteString,
     pub status: LessonStatus,
 }
 
@@ -67,7 +68,12 @@ pub struct Place<'a> {
 
 impl Outline {
     /// A course with these sections.
-    pub fn new(id: Uuid, name: Box<str>, description: Box<str>, sections: Vec<Section>) -> Self {
+    pub fn new(
+        id: Uuid,
+        name: ByteString,
+        description: ByteString,
+        sections: Vec<Section>,
+    ) -> Self {
         let counted = (0..).zip(&sections).flat_map(|(nth, section)| {
             let lessons = (0..).zip(&section.lessons);
             let counted = lessons.filter(|(_, lesson)| section.counts(lesson));

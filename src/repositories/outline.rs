@@ -1,5 +1,7 @@
 //! `courses` with their `course_sections` and `lessons`, as [`Outline`]s.
 
+use bytes::BytesMut;
+use bytestring::ByteString;
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Nullable, Text};
@@ -18,9 +20,6 @@ type Line = (
     Option<(Uuid, String, CourseSectionStatus)>,
     Option<(Uuid, String, Option<String>, String, LessonStatus)>,
 );
-
-/// What an outline is made of: id, name, description, sections.
-type Parts = (Uuid, Box<str>, Box<str>, Vec<Section>);
 
 /// The courses that are not deleted, each with all that is live in it.
 pub fn find_all(conn: &mut PgConnection, course_ids: &[Uuid]) -> QueryResult<Vec<Outline>> {
@@ -65,50 +64,61 @@ pub fn find_all(conn: &mut PgConnection, course_ids: &[Uuid]) -> QueryResult<Vec
         [id] => lines.filter(courses::id.eq(id)),
         ids => lines.filter(courses::id.eq_any(ids)),
     };
-    Ok(nest(Prepared(lines).load(conn)?))
+    let lines: Vec<Line> = Prepared(lines).load(conn)?;
+    let courses = lines.chunk_by(|(one, ..), (other, ..)| one == other);
+    Ok(courses.filter_map(outline).collect())
 }
 
-/// Nests lines, which come in order.
-fn nest(lines: Vec<Line>) -> Vec<Outline> {
-    let mut courses: Vec<Parts> = Vec::new();
-    for (id, (name, description), section, lesson) in lines {
-        if courses.last().is_none_or(|(last, ..)| *last != id) {
-            let texts = [name, description].map(|text| text.unwrap_or_default().into());
-            let [name, description] = texts;
-            courses.push((id, name, description, Vec::new()));
-        }
-        let (Some((.., sections)), Some((id, name, status))) = (courses.last_mut(), section) else {
-            continue;
-        };
-        if sections.last().is_none_or(|last| last.id != id) {
-            sections.push(Section {
-                id,
-                name: name.into(),
-                status,
-                lessons: Vec::new(),
+/// The outline of a course, from its lines in order.
+fn outline(lines: &[Line]) -> Option<Outline> {
+    let (id, (name, description), ..) = lines.first()?;
+    let mut texts = Texts::new(lines);
+    let name = texts.keep(name.as_ref()?);
+    let description = texts.keep(description.as_ref()?);
+    let section_of = |(.., section, _): &Line| section.as_ref().map(|(id, ..)| *id);
+    let sections = lines.chunk_by(|one, other| section_of(one) == section_of(other));
+    let sections = sections.filter_map(|lines| {
+        let (.., section, _) = lines.first()?;
+        let (id, name, status) = section.as_ref()?;
+        let name = texts.keep(name);
+        let lessons = lines.iter().filter_map(|(.., lesson)| lesson.as_ref());
+        let lessons = lessons.map(|(id, name, description, youtube_video_id, status)| Lesson {
+            id: *id,
+            name: texts.keep(name),
+            description: description.as_ref().map(|text| texts.keep(text)),
+            youtube_video_id: texts.keep(youtube_video_id),
+            status: *status,
+        });
+        Some(Section {
+            id: *id,
+            name,
+            status: *status,
+            lessons: lessons.collect(),
+        })
+    });
+    let sections = sections.collect();
+    Some(Outline::new(*id, name, description, sections))
+}
+
+/// A buffer for all texts of a course.
+struct Texts(BytesMut);
+
+impl Texts {
+    fn new(lines: &[Line]) -> Self {
+        let length = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let lengths = lines.iter().map(|(_, (name, about), section, lesson)| {
+            let section = section.as_ref().map_or(0, |(_, name, _)| name.len());
+            let lesson = lesson.as_ref().map_or(0, |(_, name, about, video, _)| {
+                name.len() + length(about) + video.len()
             });
-        }
-        let (Some(section), Some(lesson)) = (sections.last_mut(), lesson) else {
-            continue;
-        };
-        let (id, name, description, youtube_video_id, status) = lesson;
-        section.lessons.push(Lesson {
-            id,
-            name: name.into(),
-            description: description.map(Into::into),
-            youtube_video_id: youtube_video_id.into(),
-            status,
+            length(name) + length(about) + section + lesson
         });
+        Self(BytesMut::with_capacity(lengths.sum()))
     }
-    let outlines = courses
-        .into_iter()
-        .map(|(id, name, description, mut sections)| {
-            // They are kept for long.
-            sections.shrink_to_fit();
-            for section in &mut sections {
-                section.lessons.shrink_to_fit();
-            }
-            Outline::new(id, name, description, sections)
-        });
-    outlines.collect()
+
+    fn keep(&mut self, text: &str) -> ByteString {
+        self.0.extend_from_slice(text.as_bytes());
+        // It was a text, and still is.
+        ByteString::try_from(self.0.split()).unwrap_or_default()
+    }
 }

@@ -125,7 +125,7 @@ async fn a_database_that_crashes_under_load_is_a_503_and_nothing_is_lost_or_done
                 .map(|buyer| patience.buy_and_return(&app, &shop, &admin, buyer)),
         );
         let crash = async {
-            app.waits_for_locks(3).await;
+            app.waits_long_for_locks(3, Duration::from_secs(60)).await;
             app.crash_database();
         };
         let bustle = std::pin::pin!(patience.bustle(&app));

@@ -85,6 +85,7 @@ fn is_prompt(begun: Instant) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_elsewhere_is_woken_by_the_delivery() {
     let app = TestApp::start().await;
+    app.put_off_the_pass();
     let elsewhere = AppState::new(app.state.config.clone()).unwrap();
     let _listener = elsewhere.listen().unwrap();
     let (stop, stopped) = tokio::sync::watch::channel(false);

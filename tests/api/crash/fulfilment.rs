@@ -76,6 +76,7 @@ async fn kill_in_every_step(steps: &[Step], hear: impl AsyncFn(&TestApp, &Paid, 
     let app = TestApp::start().await;
     let shop = Shop::open(&app).await;
     app.settle().await;
+    app.put_off_the_pass();
     let mut instance = Instance::start(&app).await;
     let mut kills = 0;
     for step in steps {

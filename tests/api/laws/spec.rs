@@ -300,6 +300,14 @@ async fn the_documentation_is_served_from_the_binary() {
         "it asks nobody else: {}",
         page.text
     );
+    let scripts = page.text.split("src=\"./").skip(1);
+    let scripts: Vec<_> = scripts.filter_map(|rest| rest.split('"').next()).collect();
+    assert!(scripts.contains(&"swagger-ui-bundle.js"), "{scripts:?}");
+    for script in scripts {
+        let script = anon.get(&format!("/docs/{script}")).await;
+        assert_eq!(script.status, 200);
+        assert!(!script.text.starts_with("// Left out"));
+    }
     for path in ["/openapi.json", "/docs", "/docs/index.html"] {
         let posted = anon.call(path).await;
         assert_eq!(posted.header("allow"), "GET, HEAD, OPTIONS", "{path}");

@@ -185,7 +185,7 @@ impl Database {
             .unwrap();
         if !reachable {
             let cut = format!(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"
             );
             admin.batch_execute(&cut).unwrap();
         }

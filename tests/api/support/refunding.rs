@@ -140,13 +140,20 @@ pub fn thin_event(kind: &str, object_type: &str, id: &str) -> Value {
 pub const BACKGROUND: &str = "background";
 
 impl TestApp {
-    /// Lets other work go on until so many transactions wait for a lock of somebody else's.
+    /// Lets other work go on until so many transactions wait for a lock of somebody else's, all of them before the first
+    /// one gives up.
     pub async fn waits_for_locks(&self, transactions: i64) {
+        self.waits_long_for_locks(transactions, Duration::from_secs(4))
+            .await;
+    }
+
+    /// [`Self::waits_for_locks`], for those who come again when they have given up.
+    pub async fn waits_long_for_locks(&self, transactions: i64, patience: Duration) {
         let waiting = format!(
             "pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()
              AND application_name <> '{BACKGROUND}'"
         );
-        let deadline = Instant::now() + Duration::from_secs(4);
+        let deadline = Instant::now() + patience;
         while self.count(&waiting) < transactions {
             assert!(Instant::now() < deadline, "nobody waits");
             tokio::task::yield_now().await;

@@ -27,10 +27,6 @@ fn instance(app: &TestApp) -> AppState {
     AppState::new(app.state.config.clone()).unwrap()
 }
 
-/// No pass against the providers falls due: it would bury the people whom the local Clerk does not know, and what is
-/// told of them.
-const NO_PASS: &str = "UPDATE reconciler SET due_at = now() + interval '1 day'";
-
 /// So many events, most of which change one of fifty people; each that is handled leaves a row in `effects`.
 fn burst(count: u32) -> String {
     format!(
@@ -56,7 +52,7 @@ fn burst(count: u32) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_instances_with_two_workers_each_handle_five_thousand_events_once_each() {
     let app = TestApp::start().await;
-    app.sql(NO_PASS);
+    app.put_off_the_pass();
     app.sql(&burst(5000));
     // One of them is poisoned: only its own effect fails, however often, because nothing newer is told of the person.
     app.sql("ALTER TABLE users ADD CONSTRAINT poison CHECK (name <> '4992')");
@@ -91,7 +87,7 @@ async fn two_instances_with_two_workers_each_handle_five_thousand_events_once_ea
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_is_told_to_stop_finishes_what_it_has_begun_and_gives_back_the_rest() {
     let app = TestApp::start().await;
-    app.sql(NO_PASS);
+    app.put_off_the_pass();
     app.sql(&burst(300));
     // Nobody gets anywhere, so that the worker is stopped with its hands full.
     let mut holder = app.db();
@@ -166,7 +162,7 @@ async fn a_job_that_nobody_understands_is_put_off_and_given_up_and_others_go_on(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deliveries_are_answered_while_the_work_on_them_stands_still() {
     let app = TestApp::start().await;
-    app.sql(NO_PASS);
+    app.put_off_the_pass();
     let mut holder = app.db();
     holder
         .batch_execute("BEGIN; LOCK TABLE users IN SHARE MODE")
