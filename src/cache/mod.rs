@@ -55,15 +55,16 @@ pub type Studies = (Vec<Arc<Outline>>, Arc<Ticks>);
 impl Cache {
     /// Empty shelves that share so many bytes; with none, everything is read from the database.
     pub fn new(bytes: u64, db: Db, freshness: &Freshness, metrics: &Metrics) -> Self {
-        let eighths = |count| bytes / 8 * count;
+        // Outlines are the largest, and many learners look at the same one.
+        let tenths = |count| bytes / 10 * count;
         Self(Arc::new(Inner {
             db,
-            sessions: Shelf::new(eighths(1), freshness.clone(), metrics.cache("sessions")),
-            people: Shelf::new(eighths(1), freshness.clone(), metrics.cache("people")),
-            held: Shelf::new(eighths(1), freshness.clone(), metrics.cache("held_courses")),
-            outlines: Shelf::new(eighths(2), freshness.clone(), metrics.cache("outlines")),
-            ticks: Shelf::new(eighths(1), freshness.clone(), metrics.cache("ticks")),
-            pages: Shelf::new(eighths(2), freshness.clone(), metrics.cache("pages")),
+            sessions: Shelf::new(tenths(1), freshness.clone(), metrics.cache("sessions")),
+            people: Shelf::new(tenths(1), freshness.clone(), metrics.cache("people")),
+            held: Shelf::new(tenths(1), freshness.clone(), metrics.cache("held_courses")),
+            outlines: Shelf::new(tenths(4), freshness.clone(), metrics.cache("outlines")),
+            ticks: Shelf::new(tenths(1), freshness.clone(), metrics.cache("ticks")),
+            pages: Shelf::new(tenths(2), freshness.clone(), metrics.cache("pages")),
         }))
     }
 

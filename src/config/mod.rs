@@ -234,7 +234,7 @@ impl Config {
                 .parsed_if("CACHE_MIB", "a number from 0 to 65536", |size: &u64| {
                     *size <= 65_536
                 })
-                .unwrap_or(64)
+                .unwrap_or(96)
                 << 20,
             public_url: vars.required_url("PUBLIC_URL"),
             clerk: ClerkConfig {
