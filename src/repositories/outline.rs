@@ -59,7 +59,7 @@ pub fn find_all(conn: &mut PgConnection, course_ids: &[Uuid]) -> QueryResult<Vec
                 .nullable(),
         ))
         .into_boxed();
-    // Of one, Postgres knows what to expect, and keeps a plan; for a list it plans anew every time.
+    // Of one, Postgres knows what to expect, and keeps a plan that fits. Of a list it does not.
     let lines = match course_ids {
         [id] => lines.filter(courses::id.eq(id)),
         ids => lines.filter(courses::id.eq_any(ids)),

@@ -162,7 +162,7 @@ async fn a_primary_that_dies_under_load_takes_no_acknowledged_write_along() {
         away
     };
     let (_, away) = join(workers, failing).await;
-    assert!(away < Duration::from_secs(20), "back after {away:?}");
+    assert!(away < Duration::from_secs(10), "back after {away:?}");
     let refused = *acknowledged.refused.borrow();
     eprintln!(
         "{} acknowledged, {refused} refused, back after {away:?}",

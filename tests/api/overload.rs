@@ -29,7 +29,7 @@ async fn who_comes_to_a_queue_that_stands_is_sent_away_at_once_but_no_worker_is_
         let _ = held.recv();
         Ok(())
     });
-    let people = join_all((0..20).map(|n| {
+    let people = join_all((0..23).map(|n| {
         let anon = &anon;
         async move {
             sleep(Duration::from_millis(100) * n).await;
@@ -40,7 +40,7 @@ async fn who_comes_to_a_queue_that_stands_is_sent_away_at_once_but_no_worker_is_
         }
     }));
     let late = async {
-        sleep(Duration::from_millis(1900)).await;
+        sleep(Duration::from_millis(2200)).await;
         let worker = worker::handle_due_events(&app.state);
         let end = async {
             sleep(Duration::from_millis(500)).await;
