@@ -20,6 +20,7 @@ pub struct RequestContext {
     user_id: OnceLock<Uuid>,
     statements: AtomicU32,
     database_nanos: AtomicU64,
+    waited_nanos: AtomicU64,
 }
 
 impl RequestContext {
@@ -31,6 +32,7 @@ impl RequestContext {
             user_id: OnceLock::new(),
             statements: AtomicU32::new(0),
             database_nanos: AtomicU64::new(0),
+            waited_nanos: AtomicU64::new(0),
         })
     }
 
@@ -76,10 +78,20 @@ impl RequestContext {
     /// Counts a statement that took so long.
     pub fn count_statement(time: Duration) {
         Self::with_current(|context| {
-            let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
             context.statements.fetch_add(1, Ordering::Relaxed);
-            context.database_nanos.fetch_add(nanos, Ordering::Relaxed);
+            add(&context.database_nanos, time);
         });
+    }
+
+    /// Counts a wait for the database: for a connection, and for all that was done with it.
+    pub fn count_wait(time: Duration) {
+        Self::with_current(|context| add(&context.waited_nanos, time));
+    }
+
+    /// How long the current one has waited so.
+    pub fn waited() -> Duration {
+        let nanos = |context: &Self| context.waited_nanos.load(Ordering::Relaxed);
+        Duration::from_nanos(Self::with_current(nanos).unwrap_or_default())
     }
 
     /// Statements sent, those that begin and end transactions included.
@@ -91,4 +103,9 @@ impl RequestContext {
     pub fn database_time(&self) -> Duration {
         Duration::from_nanos(self.database_nanos.load(Ordering::Relaxed))
     }
+}
+
+fn add(nanos: &AtomicU64, time: Duration) {
+    let time = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    nanos.fetch_add(time, Ordering::Relaxed);
 }

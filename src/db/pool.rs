@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use diesel::PgConnection;
 use diesel::r2d2;
 use prometheus_client::metrics::histogram::Histogram;
 use secrecy::SecretString;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::connection::Role;
 use super::queue::Queue;
@@ -21,7 +21,7 @@ use crate::context::RequestContext;
 use crate::metrics;
 use crate::problem::{Code, Problem, database_unavailable};
 
-/// How long a request waits for its statements in all, should the database not even say that it is late.
+/// How long a request waits for the database in all, should that not even say that it is late.
 const WORK_WAIT: Duration = Duration::from_secs(15);
 /// How long it waits for a connection to be opened.
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
@@ -87,12 +87,17 @@ impl Pool {
         F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
     {
         let begun = Instant::now();
+        let deadline = begun + WORK_WAIT.saturating_sub(RequestContext::waited());
         let insists = insists || RequestContext::with_current(|_| ()).is_none();
-        let place = self.queue.enter(insists).await;
+        let place = timeout_at(deadline, self.queue.enter(insists)).await;
         self.waits.observe(begun.elapsed().as_secs_f64());
-        // Not logged: under load there are very many.
-        let place = place.ok_or_else(|| Problem::unavailable(Code::DatabaseUnavailable, 1))?;
-        self.run_at(place, work).await
+        let result = match place {
+            Ok(Some(place)) => self.run_at(place, deadline, work).await,
+            // Not logged: under load there are very many.
+            _ => Err(Problem::unavailable(Code::DatabaseUnavailable, 1)),
+        };
+        RequestContext::count_wait(begun.elapsed());
+        result
     }
 
     /// [`Self::run`], but `None` when that would have to wait for a connection.
@@ -102,10 +107,15 @@ impl Pool {
         F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
     {
         let place = self.queue.enter_at_once()?;
-        Some(self.run_at(place, work))
+        Some(self.run_at(place, Instant::now() + WORK_WAIT, work))
     }
 
-    async fn run_at<T, F>(&self, place: OwnedSemaphorePermit, work: F) -> Result<T, Problem>
+    async fn run_at<T, F>(
+        &self,
+        place: OwnedSemaphorePermit,
+        deadline: Instant,
+        work: F,
+    ) -> Result<T, Problem>
     where
         T: Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
@@ -127,7 +137,7 @@ impl Pool {
         };
         let task = tokio::task::spawn_blocking(|| RequestContext::around_blocking(context, work));
         // The connection stays with its thread until that is done.
-        let done = timeout(WORK_WAIT, task).await;
+        let done = timeout_at(deadline, task).await;
         let done = done.map_err(|_| {
             self.is_up.store(false, Ordering::Relaxed);
             database_unavailable(&"the statements took too long")
