@@ -24,15 +24,16 @@ pub struct Options {
     )]
     only: Vec<Workload>,
     /// How often each is measured
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     rounds: u32,
     /// For how many seconds each time
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = 4)]
     seconds: u32,
 }
 
-/// For how long a store is asked before it is measured, in seconds.
-const WARM_UP: u32 = 1;
+/// For how long a store is asked before it is measured, in seconds: its database was just copied, and the first change of
+/// each page puts the whole page into the log.
+const WARM_UP: u32 = 4;
 
 /// Measures, with caches and without, and prints the rates and the bars.
 ///
