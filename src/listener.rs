@@ -18,6 +18,8 @@ use crate::db::{self, ConnectError};
 
 /// How often the socket is looked at: the delay of a message at most.
 const LOOK: Duration = Duration::from_millis(5);
+/// How often once nothing was heard for [`CONFIRM`], so that an idle store costs a laptop next to nothing.
+const LOOK_IN_QUIET: Duration = Duration::from_millis(20);
 /// How often the server is asked for a sign of life: a dead network sends no message either.
 const CONFIRM: Duration = Duration::from_secs(1);
 /// After how long without such a sign messages may have been missed.
@@ -167,6 +169,7 @@ impl Ear {
     /// Passes messages on until the connection breaks or the listener ends.
     fn listen(&self, conn: &mut PgConnection, hear: &impl Fn(Notice<'_>)) -> QueryResult<()> {
         let mut confirmed = Instant::now();
+        let mut heard = confirmed;
         while !self.has_ended() {
             if confirmed.elapsed() > CONFIRM {
                 let asked = Instant::now();
@@ -175,13 +178,15 @@ impl Ear {
             }
             for message in conn.notifications_iter() {
                 let message = message?;
+                heard = Instant::now();
                 hear(Notice::Heard {
                     channel: &message.channel,
                     payload: &message.payload,
                 });
             }
             self.hearing.set(Some(confirmed));
-            thread::sleep(LOOK);
+            let is_quiet = heard.elapsed() > CONFIRM;
+            thread::sleep(if is_quiet { LOOK_IN_QUIET } else { LOOK });
         }
         Ok(())
     }

@@ -46,6 +46,11 @@ def requests(postgres, sign_in, runs):
     buyers = [row[0] for row in some("SELECT user_id FROM purchases")]
     bought = [row[0] for row in some("SELECT product_id FROM purchases")]
     sales = [row[0] for row in some("SELECT id FROM purchases")]
+    refunds = [row[0] for row in some("SELECT id FROM refunds")]
+    refunded = [row[0] for row in some("SELECT purchase_id FROM refunds")]
+    disputes = [row[0] for row in some("SELECT id FROM disputes")]
+    disputed = [row[0] for row in some("SELECT purchase_id FROM disputes")]
+    events = [row[0] for row in some("SELECT id FROM webhook_events")]
     changed = [row[0] for row in some("SELECT entity_id FROM audit_log")]
     days = column(f"SELECT to_char(now() - n * interval '2 days', 'YYYY-MM-DD') FROM generate_series(1, {runs}) AS n")
     previews = some("""SELECT s.course_id, l.id FROM lessons l JOIN course_sections s ON s.id = l.section_id
@@ -55,7 +60,7 @@ def requests(postgres, sign_in, runs):
     deep = {table: list(islice(cycle(postgres.ask(
         f"""SELECT to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), id
             FROM {table} ORDER BY created_at DESC, id DESC OFFSET (SELECT count(*) / 2 FROM {table}) LIMIT {runs}"""
-    )), runs)) for table in ["products", "courses", "users", "purchases", "audit_log"]}
+    )), runs)) for table in ["products", "courses", "users", "purchases", "refunds", "disputes", "webhook_events", "audit_log"]}
 
     def walk(who, path, sort, table):
         mark = "&" if "?" in path else "?"
@@ -89,6 +94,7 @@ def requests(postgres, sign_in, runs):
         ("tick", learners("PUT", "/v1/me/lessons/{lesson}/completion")),
         ("untick", learners("DELETE", "/v1/me/lessons/{lesson}/completion")),
         ("my purchases", learners("GET", "/v1/me/purchases")),
+        ("all about me", learners("GET", "/v1/me/export")),
         ("owner: courses", get(admin, "/v1/admin/courses")),
         ("owner: courses, deep", walk(admin, "/v1/admin/courses", "admin/courses -createdAt", "courses")),
         ("owner: courses, 100 by name", get(admin, "/v1/admin/courses?sort=name&limit=100")),
@@ -119,6 +125,28 @@ def requests(postgres, sign_in, runs):
         ("owner: sales, since", get(admin, "/v1/admin/purchases?from={}T00:00:00Z", days)),
         ("owner: sales, until", get(admin, "/v1/admin/purchases?to={}T00:00:00Z", days)),
         ("owner: sale", get(admin, "/v1/admin/purchases/{}", sales)),
+        ("owner: sales, counted", get(admin, "/v1/admin/purchases?include=total")),
+        ("owner: refunds", get(admin, "/v1/admin/refunds")),
+        ("owner: refunds, deep", walk(admin, "/v1/admin/refunds", "admin/refunds -createdAt", "refunds")),
+        ("owner: refunds, of a sale", get(admin, "/v1/admin/refunds?purchaseId={}", refunded)),
+        ("owner: a sale's refunds", get(admin, "/v1/admin/purchases/{}/refunds", refunded)),
+        ("owner: refunds, pending", get(admin, "/v1/admin/refunds?status=pending")),
+        ("owner: refunds, until", get(admin, "/v1/admin/refunds?to={}T00:00:00Z", days)),
+        ("owner: refund", get(admin, "/v1/admin/refunds/{}", refunds)),
+        ("owner: disputes", get(admin, "/v1/admin/disputes")),
+        ("owner: disputes, deep", walk(admin, "/v1/admin/disputes", "admin/disputes -createdAt", "disputes")),
+        ("owner: disputes, of a sale", get(admin, "/v1/admin/disputes?purchaseId={}", disputed)),
+        ("owner: disputes, lost", get(admin, "/v1/admin/disputes?status=lost")),
+        ("owner: dispute", get(admin, "/v1/admin/disputes/{}", disputes)),
+        ("owner: events", get(admin, "/v1/admin/webhook-events")),
+        ("owner: events, deep", walk(admin, "/v1/admin/webhook-events", "admin/webhook-events -receivedAt",
+                                     "webhook_events")),
+        ("owner: events, dead", get(admin, "/v1/admin/webhook-events?status=dead")),
+        ("owner: events, of a provider", get(admin, "/v1/admin/webhook-events?provider={}", ["stripe", "clerk"])),
+        ("owner: events, of a type", get(admin, "/v1/admin/webhook-events?type={}",
+                                         ["checkout.session.completed", "charge.refunded"])),
+        ("owner: events, until", get(admin, "/v1/admin/webhook-events?to={}T00:00:00Z", days)),
+        ("owner: event", get(admin, "/v1/admin/webhook-events/{}", events)),
         ("owner: statistics", get(admin, "/v1/admin/stats")),
         ("owner: people", get(admin, "/v1/admin/users")),
         ("owner: people, deep", walk(admin, "/v1/admin/users", "admin/users -createdAt", "users")),

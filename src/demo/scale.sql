@@ -1,6 +1,6 @@
 -- A large store: lectern.scale 1 makes 1,000 products, 1,000 courses of 100 lessons, 20,000 people, 60,000 grants and
 -- 1,200,000 ticks. The same number always makes the same store, but for the day from which its times are counted back.
--- Of everything there is some that is private, deleted, free, refunded or left half done, so that every branch is met.
+-- Of everything there is some that is private, deleted, free, refunded, disputed or left half done, so that every branch is met.
 
 CREATE FUNCTION pg_temp.times(many integer) RETURNS integer LANGUAGE sql STABLE AS $$
     SELECT greatest(1, round(many * current_setting('lectern.scale')::numeric))::integer
@@ -190,6 +190,15 @@ SELECT pg_temp.id('refund', n), pg_temp.id('purchase', n), CASE ending WHEN 3 TH
     current_setting('lectern.currency'), 'succeeded', CASE WHEN price > 0 THEN 're_scale_' || n END,
     bought_at + interval '1 day', bought_at + interval '1 day'
 FROM orders WHERE ending = 3 OR (ending = 4 AND total > 1) ORDER BY n;
+
+-- Some who paid asked their bank for the money, and did not get it.
+INSERT INTO disputes (
+    id, purchase_id, stripe_dispute_id, amount_in_cents, currency, status, reason, evidence_due_at, created_at, updated_at
+)
+SELECT pg_temp.id('dispute', n), pg_temp.id('purchase', n), 'du_scale_' || n, total, current_setting('lectern.currency'),
+    'won', pg_temp.pick('complaint', n, ARRAY['fraudulent', 'product_not_received', 'general']),
+    bought_at + interval '20 days', bought_at + interval '10 days', bought_at + interval '30 days'
+FROM orders WHERE ending > 4 AND pg_temp.die('dispute', n, 40) = 0 ORDER BY n;
 
 INSERT INTO access_grants (
     id, user_id, course_id, source, purchase_id, ended_at, ended_because, created_at, updated_at

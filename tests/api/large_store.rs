@@ -439,6 +439,7 @@ async fn a_large_store_has_something_of_everything_and_goes_only_into_an_empty_d
         "purchases WHERE refunded_at IS NULL AND refunded_in_cents > 0",
         "access_grants WHERE source = 'manual' AND ended_at IS NULL",
         "access_grants WHERE ended_at IS NOT NULL",
+        "disputes",
         "audit_log",
     ] {
         assert!(app.count(some) > 0, "there are no {some}");
