@@ -109,7 +109,7 @@ impl AppState {
             issuer: config.clerk.issuer.clone(),
             jwks_url: config.clerk.jwks_url.clone(),
             authorized_parties: config.clerk.authorized_parties.clone(),
-            require_azp: false,
+            require_azp: config.clerk.require_azp,
             key_timings: KeyTimings::default(),
         };
         let hearing = Hearing::default();

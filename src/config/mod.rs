@@ -67,6 +67,8 @@ pub struct ClerkConfig {
     pub jwks_url: String,
     /// Allowed `azp` claims; empty means any (development only).
     pub authorized_parties: Vec<String>,
+    /// Whether a token without `azp`, as of a native app, is refused.
+    pub require_azp: bool,
     pub webhook_secrets: Vec<StandardSecret>,
     /// For Clerk's Backend API; without it nothing is written to Clerk, and nobody is deleted there.
     pub secret_key: Option<SecretString>,
@@ -243,6 +245,9 @@ impl Config {
                     .unwrap_or_else(|| format!("{issuer}/.well-known/jwks.json")),
                 issuer,
                 authorized_parties: vars.authorized_parties(),
+                require_azp: vars
+                    .parsed("CLERK_REQUIRE_AZP", "true or false")
+                    .unwrap_or_default(),
                 webhook_secrets: vars.required_list("CLERK_WEBHOOK_SECRETS", |secret| {
                     secret.parse::<StandardSecret>().ok()
                 }),

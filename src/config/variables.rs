@@ -200,7 +200,7 @@ impl Variables<'_> {
     }
 
     pub fn currency(&mut self) -> Currency {
-        let what = "a three-letter ISO 4217 code, such as usd";
+        let what = "the three-letter ISO 4217 code of a currency that Stripe knows, such as usd";
         self.parsed("CURRENCY", what).unwrap_or_default()
     }
 

@@ -216,6 +216,13 @@ async fn a_token_that_proves_nothing_is_refused() {
             .expect(200);
     }
     app.finish().await;
+
+    let app = TestApp::start_with(&[("CLERK_REQUIRE_AZP", "true")]).await;
+    for (party, status) in [(json!(null), 401), (json!("https://shop.example.com"), 200)] {
+        let learner = app.learner_with("one", json!({ "azp": party }));
+        assert_eq!(learner.get("/v1/me").await.status, status, "{party}");
+    }
+    app.finish().await;
 }
 
 /// H: F15

@@ -66,15 +66,16 @@ fn serve_without_configuration_names_every_missing_variable_and_ends_with_2() {
 }
 
 /// Every variable with a value that cannot be right; secrets carry a word to look for.
-const MALFORMED: [(&str, &str); 29] = [
+const MALFORMED: [(&str, &str); 30] = [
     ("BIND_ADDR", "localhost"),
     ("CACHE_MIB", "lots"),
     ("CLERK_ISSUER", "clerk.example.com"),
     ("CLERK_JWKS_URL", "file:///etc/passwd"),
+    ("CLERK_REQUIRE_AZP", "yes"),
     ("CLERK_WEBHOOK_SECRETS", "whsec_hunter2!"),
     ("CORS_ORIGINS", "https://shop.example.com/path"),
     ("COUNTRY_HEADER", "cf ipcountry"),
-    ("CURRENCY", "dollars"),
+    ("CURRENCY", "xyz"),
     ("DATABASE_DIRECT_URL", "lectern:hunter2@db/lectern"),
     ("DATABASE_POOL_SIZE", "0"),
     ("DATABASE_REPLICA_URL", "http://lectern:hunter2@db/lectern"),
