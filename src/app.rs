@@ -159,8 +159,9 @@ impl AppState {
             }
         };
         let url = self.config.direct_url().clone();
+        let speaking = self.config.database_url.clone();
         let channels = &[INBOX, OUTBOX, CHECKOUT, freshness::CHANGED];
-        Listener::start(url, self.hearing.clone(), channels, hear)
+        Listener::start(url, speaking, self.hearing.clone(), channels, hear)
     }
 
     /// Finds out again and again what the replica has, if there is one, until the follower is dropped.

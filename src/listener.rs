@@ -88,13 +88,15 @@ impl Drop for Listener {
 }
 
 impl Listener {
-    /// Listens on these channels until it is dropped, and connects again by itself. `hear` is called on the
-    /// listener's thread and must not block.
+    /// Listens on these channels until it is dropped, and connects again by itself. `url` leads to the database itself,
+    /// and `speaking` the way that others go who commit there. `hear` is called on the listener's thread and must not
+    /// block.
     ///
     /// # Errors
     /// When no thread can be started.
     pub fn start(
         url: SecretString,
+        speaking: SecretString,
         hearing: Hearing,
         channels: &'static [&'static str],
         hear: impl Fn(Notice<'_>) + Send + 'static,
@@ -102,6 +104,7 @@ impl Listener {
         let ended = Arc::new(AtomicBool::new(false));
         let ear = Ear {
             url,
+            speaking,
             hearing,
             channels,
             ended: Arc::clone(&ended),
@@ -116,6 +119,7 @@ impl Listener {
 /// The thread's side.
 struct Ear {
     url: SecretString,
+    speaking: SecretString,
     hearing: Hearing,
     channels: &'static [&'static str],
     ended: Arc<AtomicBool>,
@@ -130,8 +134,9 @@ impl Ear {
                 Err(error) => tracing::debug!(%error, "the listener still hears nothing"),
                 Ok(mut conn) => {
                     failures = 0;
-                    self.hearing.set(Some(Instant::now()));
+                    let began = Instant::now();
                     hear(Notice::Began);
+                    self.hearing.set(Some(began));
                     if let Err(error) = self.listen(&mut conn, &hear) {
                         tracing::warn!(%error, "the listener lost its connection");
                     }
@@ -158,7 +163,7 @@ impl Ear {
         sql_query("SELECT pg_notify($1, $2)")
             .bind::<sql_types::Text, _>(HELLO_CHANNEL)
             .bind::<sql_types::Text, _>(&hello)
-            .execute(&mut db::connect(&self.url)?)?;
+            .execute(&mut db::connect(&self.speaking)?)?;
         if !hears(&mut conn, &hello)? {
             return Err(ConnectError::Deaf);
         }

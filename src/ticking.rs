@@ -16,8 +16,8 @@ use crate::freshness::{Freshness, Tag};
 use crate::problem::{Code, Problem, database_unavailable};
 use crate::repositories::user_lesson_complete::{self, Tick};
 
-/// How many are written together at most.
-const BATCH: usize = 256;
+/// How many are written together at most: as many learners as one notice can name (`announce`).
+const BATCH: usize = 150;
 
 /// 204, or why not.
 type Answer = Result<(), Problem>;

@@ -1,6 +1,6 @@
 -- $1 learners, $2 lessons, $3 whether each is to be complete; no learner and lesson twice. Says of each, in this order,
--- whether the learner may: null where the lesson counts for nobody. Locks in the order of the keys, so that two of these
--- do not wait in a circle.
+-- whether the learner may: null where the lesson counts for nobody. Two of these do not wait in a circle: rows are deleted
+-- in the order of their keys, and only after all were made, since Postgres begins with the last of what changes something.
 WITH asked AS (
     -- From sub-selects, so that Postgres expects the same of one tick as of many, and keeps one plan for all.
     SELECT * FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::bool[]))
@@ -15,17 +15,18 @@ WITH asked AS (
     JOIN courses c ON c.id = s.course_id
     WHERE l.status <> 'private' AND s.status = 'public'
         AND l.deleted_at IS NULL AND s.deleted_at IS NULL AND c.deleted_at IS NULL
-), ticked AS (
-    INSERT INTO user_lesson_complete (user_id, lesson_id)
-    SELECT user_id, lesson_id FROM judged WHERE may_complete AND completed ORDER BY user_id, lesson_id
-    ON CONFLICT DO NOTHING
 ), unticked AS (
-    -- By place, found once: rows of this table are made and deleted, never changed, so that none moves.
+    -- By place, found once: rows of this table are made and deleted, never changed, so that none moves. (In a table
+    -- with partitions there would be several rows at a place.)
     DELETE FROM user_lesson_complete WHERE ctid = ANY (ARRAY(
         SELECT done.ctid FROM user_lesson_complete done
         JOIN judged ON judged.user_id = done.user_id AND judged.lesson_id = done.lesson_id
         WHERE may_complete AND NOT completed
         ORDER BY done.user_id, done.lesson_id FOR UPDATE OF done
     ))
+), ticked AS (
+    INSERT INTO user_lesson_complete (user_id, lesson_id)
+    SELECT user_id, lesson_id FROM judged WHERE may_complete AND completed ORDER BY user_id, lesson_id
+    ON CONFLICT DO NOTHING
 )
 SELECT judged.may_complete FROM asked LEFT JOIN judged USING (nth) ORDER BY nth

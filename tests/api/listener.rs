@@ -23,6 +23,7 @@ fn listen(app: &TestApp, hearing: &Hearing) -> (Listener, Receiver<String>) {
     let (tell, told) = channel();
     let url = SecretString::from(app.database_url());
     let listener = Listener::start(
+        url.clone(),
         url,
         hearing.clone(),
         &["lectern_inbox", "news"],
