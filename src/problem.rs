@@ -246,6 +246,13 @@ impl Problem {
         }
     }
 
+    /// When it is worth another try, in seconds: `Retry-After`.
+    #[must_use]
+    pub const fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
     /// 429 with `Retry-After` in seconds.
     pub fn rate_limited(retry_after: u32) -> Self {
         Self {

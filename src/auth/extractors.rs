@@ -126,6 +126,7 @@ impl FromRequest for Admin {
             }
             let actor = Actor {
                 user_id: Some(user.id()),
+                as_admin: true,
                 request_id,
                 precondition,
                 ticket,

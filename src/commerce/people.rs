@@ -79,18 +79,15 @@ pub async fn write_back(state: &AppState, user_id: Uuid) -> Result<(), Problem> 
 ///
 /// # Errors
 /// 409 `last-admin`; 401 `account-deleted` when it has happened since the session was looked at.
-pub fn ask_for_deletion(conn: &mut PgConnection, row: &UserRow) -> Result<(), Problem> {
-    if row.role == UserRole::Admin && user::lock_admins(conn)? == [row.id] {
+pub fn ask_for_deletion(conn: &mut PgConnection, user_id: Uuid) -> Result<(), Problem> {
+    if user::lock_as_last_admin(conn, user_id)? {
         return Err(Problem::new(Code::LastAdmin));
     }
-    user::update_role(conn, row.id, UserRole::User).map_err(|error| match error {
+    user::update_role(conn, user_id, UserRole::User).map_err(|error| match error {
         diesel::NotFound => Problem::new(Code::AccountDeleted),
         error => error.into(),
     })?;
-    Ok(jobs::enqueue(
-        conn,
-        &Job::DeleteAtClerk { user_id: row.id },
-    )?)
+    Ok(jobs::enqueue(conn, &Job::DeleteAtClerk { user_id })?)
 }
 
 /// Deletes somebody at Clerk and then here (a job), whether or not Clerk's event comes as well.

@@ -9,6 +9,7 @@ use super::{access, payment};
 use crate::app::AppState;
 use crate::db::Actor;
 use crate::domain::enums::RefundStatus;
+use crate::http::idempotency;
 use crate::jobs::{self, Job};
 use crate::problem::{Code, Problem};
 use crate::providers::stripe::{self, StripeError};
@@ -55,10 +56,17 @@ pub async fn request(state: &AppState, actor: Actor, order: Order) -> Result<Ref
     Ok(row)
 }
 
-/// Writes the intent, and takes amount and access at once, unless the same request did so before.
+/// Writes the intent, and takes amount and access at once, unless the same request did so before and was not answered.
 fn begin(conn: &mut PgConnection, order: Order) -> Result<RefundRow, Problem> {
     let (_, purchase) = access::lock(conn, order.purchase_id)?;
-    if let Some(made) = refund::find_of_key(conn, purchase.id, &order.idempotency_key)? {
+    let made = refund::find_of_key(
+        conn,
+        purchase.id,
+        order.requested_by,
+        &order.idempotency_key,
+        Utc::now() - idempotency::KEPT_FOR,
+    )?;
+    if let Some(made) = made {
         return Ok(made);
     }
     if dispute::is_holding(conn, purchase.id)? {

@@ -27,7 +27,7 @@ pub use self::replica::{Follower, Replica};
 use crate::config::Config;
 use crate::freshness::{Basis, Freshness, Tag};
 use crate::http::answer::Answer;
-use crate::problem::Problem;
+use crate::problem::{Code, Problem};
 use crate::repositories::version::Versioned;
 
 /// The database, as seen from async code. Cheap to clone.
@@ -145,16 +145,39 @@ impl Db {
     /// conditions that the request names (`If-Match`).
     ///
     /// # Errors
-    /// As [`Db::read`]; 412 when a condition does not hold.
+    /// As [`Db::read`]; 403 when they may not, 412 when a condition does not hold.
     pub async fn change<T, F>(&self, actor: Actor, work: F) -> Result<T, Problem>
     where
         T: Send + 'static,
         F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
     {
+        self.change_behind(|_| Ok(()), actor, work).await
+    }
+
+    /// [`Db::change`] where more has to be locked than what the conditions are about: `lock` comes first, so that
+    /// with and without conditions all is locked in one order.
+    ///
+    /// # Errors
+    /// As [`Db::change`].
+    pub async fn change_behind<T, L, F>(&self, lock: L, actor: Actor, work: F) -> Result<T, Problem>
+    where
+        T: Send + 'static,
+        L: FnOnce(&mut PgConnection) -> Result<(), Problem> + Send + 'static,
+        F: FnOnce(&mut PgConnection) -> Result<T, Problem> + Send + 'static,
+    {
         self.transaction(move |conn| {
-            actor.answer_for(conn)?;
-            actor.precondition.check(conn)?;
-            let done = work(conn)?;
+            if !actor.answer_for(conn)? {
+                return Err(Problem::new(Code::Forbidden));
+            }
+            lock(conn)?;
+            let is_met = actor.precondition.is_met(conn)?;
+            let done = work(conn);
+            // What is not there is not there on any condition (RFC 9110, section 13.2.1).
+            let is_gone = |problem: &Problem| problem.code() == Code::NotFound;
+            if !is_met && !done.as_ref().is_err_and(is_gone) {
+                return Err(Problem::new(Code::PreconditionFailed));
+            }
+            let done = done?;
             actor.precondition.note(conn)?;
             Ok(done)
         })

@@ -24,6 +24,8 @@ impl YoutubeVideoId {
     fn from_url(text: &str) -> Option<String> {
         let url = Some(text)
             .filter(|text| text.chars().count() <= Self::MAX)
+            // The URL standard would leave some out.
+            .filter(|text| !text.contains(char::is_control))
             .and_then(|text| Url::parse(text).ok())
             .filter(|url| matches!(url.scheme(), "http" | "https"))?;
         let host = url.host_str()?;

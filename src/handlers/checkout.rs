@@ -196,7 +196,7 @@ pub async fn show(
             .read(move |conn| Ok(checkout::find_of_user(conn, id, user_id)?))
     };
     let mut current = read().await?;
-    let before = current.0.status;
+    let before = SessionStatus::from(current.0.status);
     let mut next_look = Instant::now();
     while current.0.status.is_live() {
         // Listening starts before asking, so that no change falls in between.
@@ -206,7 +206,7 @@ pub async fn show(
             next_look = Instant::now() + ASK_AGAIN;
         }
         current = read().await?;
-        if current.0.status != before || Instant::now() >= deadline {
+        if SessionStatus::from(current.0.status) != before || Instant::now() >= deadline {
             break;
         }
         // Rung for any checkout: it is a reason to read again, not to ask Stripe again.

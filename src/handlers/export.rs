@@ -7,8 +7,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::admin::access_grant::CourseAccess;
+use super::admin::dispute::Dispute;
+use super::admin::purchase::Sale;
+use super::admin::refund::Refund;
 use super::checkout::CheckoutSession;
-use super::purchase::Purchase;
 use super::user::User;
 use super::{PRIVATE_CACHE, accepted};
 use crate::app::AppState;
@@ -19,7 +21,8 @@ use crate::db::Actor;
 use crate::domain::time::Timestamp;
 use crate::http::etag;
 use crate::problem::{Code, Problem};
-use crate::repositories::{access_grant, checkout, purchase, user_lesson_complete};
+use crate::repositories::checkout::{self, CheckoutWithPurchase};
+use crate::repositories::{access_grant, dispute, purchase, refund, user_lesson_complete};
 
 /// All that is held about a person (GDPR, article 15 and 20).
 #[derive(Debug, Serialize, ToSchema)]
@@ -31,9 +34,41 @@ pub struct Export {
     /// Newest first.
     pub completions: Vec<Completion>,
     /// Newest first, those included that came to nothing.
-    pub checkouts: Vec<CheckoutSession>,
+    pub checkouts: Vec<ExportedCheckout>,
+    /// Newest first, with all that the owner sees of them.
+    pub purchases: Vec<Sale>,
+    /// Newest first, those included that failed. Which admin asked for one is not told.
+    pub refunds: Vec<Refund>,
     /// Newest first.
-    pub purchases: Vec<Purchase>,
+    pub disputes: Vec<Dispute>,
+}
+
+/// A checkout, with what was noted for it about the buyer.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ExportedCheckout {
+    #[serde(flatten)]
+    pub checkout: CheckoutSession,
+    /// The address that Stripe was given.
+    #[schema(required = true)]
+    pub email: Option<String>,
+    /// Where the buyer seemed to be, ISO 3166-1 alpha-2.
+    #[schema(required = true)]
+    pub country: Option<String>,
+    pub return_url: String,
+    pub created_at: Timestamp,
+}
+
+impl From<CheckoutWithPurchase> for ExportedCheckout {
+    fn from((row, purchase_id): CheckoutWithPurchase) -> Self {
+        Self {
+            email: row.customer_email.clone(),
+            country: row.country.clone(),
+            return_url: row.return_url.clone(),
+            created_at: row.created_at.into(),
+            checkout: (row, purchase_id).into(),
+        }
+    }
 }
 
 /// A lesson that was ticked off.
@@ -69,14 +104,16 @@ pub async fn show(user: CurrentUser, state: web::Data<AppState>) -> Result<HttpR
             Ok(Export {
                 access: CourseAccess::by_course(access_grant::of_user(conn, row.id)?),
                 completions: completions.collect(),
-                checkouts: checkout::of_user(conn, row.id)?
+                checkouts: shown(checkout::of_user(conn, row.id)?),
+                purchases: shown(purchase::of_user(conn, row.id)?),
+                refunds: refund::of_user(conn, row.id)?
                     .into_iter()
-                    .map(CheckoutSession::from)
+                    .map(|row| Refund {
+                        requested_by: None,
+                        ..Refund::from(row)
+                    })
                     .collect(),
-                purchases: purchase::of_user(conn, row.id)?
-                    .into_iter()
-                    .map(Purchase::from)
-                    .collect(),
+                disputes: shown(dispute::of_user(conn, row.id)?),
                 profile: row.into(),
             })
         })
@@ -89,6 +126,10 @@ pub async fn show(user: CurrentUser, state: web::Data<AppState>) -> Result<HttpR
         .insert_header((header::CACHE_CONTROL, PRIVATE_CACHE))
         .insert_header(disposition)
         .json(export))
+}
+
+fn shown<R, S: From<R>>(rows: Vec<R>) -> Vec<S> {
+    rows.into_iter().map(S::from).collect()
 }
 
 /// Delete my account
@@ -125,9 +166,7 @@ pub async fn delete(
     };
     state
         .db
-        .change(actor, move |conn| {
-            people::ask_for_deletion(conn, &user.row())
-        })
+        .change(actor, move |conn| people::ask_for_deletion(conn, user.id()))
         .await?;
     state.ring_if_deaf();
     Ok(accepted())

@@ -8,10 +8,11 @@ use std::future::{Ready, ready};
 
 use actix_web::body::{BoxBody, MessageBody, to_bytes};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
+use chrono::TimeDelta;
 use diesel::PgConnection;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -31,6 +32,8 @@ pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotenc
 
 /// Where a request without a key is refused: money goes back there.
 const REQUIRED: [&str; 1] = ["/v1/admin/purchases/{id}/refunds"];
+/// How long an answer is kept.
+pub const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
 /// The longest key, without its quotes.
 const MAX_KEY: usize = 255;
 /// The longest path that anything can be done at.
@@ -240,7 +243,9 @@ async fn finish(
         .await
         .map_err(|_| Problem::internal("a body cannot be read"))?;
     let status = response.status();
-    let settled = !status.is_server_error() && status != StatusCode::TOO_MANY_REQUESTS;
+    // Who is told when to come back is to be answered anew then.
+    let comes_back = response.headers().contains_key(&header::RETRY_AFTER);
+    let settled = !status.is_server_error() && !comes_back;
     let answer = Answer::of_response(status, response.headers(), body.clone()).to_kept();
     let kept = state
         .db

@@ -5,10 +5,10 @@ use std::sync::OnceLock;
 
 use actix_web::http::header;
 use actix_web::{HttpMessage, HttpRequest};
-use diesel::PgConnection;
+use diesel::{PgConnection, QueryResult};
 
 use super::etag::{Tags, VersionSlot};
-use crate::problem::{Code, Problem};
+use crate::problem::Problem;
 use crate::repositories::version::Versioned;
 
 /// What a request is about, and on which condition it is to be done.
@@ -43,26 +43,22 @@ impl Precondition {
     /// Locks the target and compares its version. What is not there is left to the handler's 404.
     ///
     /// # Errors
-    /// 412 `precondition-failed`.
-    pub fn check(&self, conn: &mut PgConnection) -> Result<(), Problem> {
+    /// When a statement fails.
+    pub fn is_met(&self, conn: &mut PgConnection) -> QueryResult<bool> {
         let Some(target) = self.target else {
-            return Ok(());
+            return Ok(true);
         };
         if self.if_match.is_none() && self.if_none_match.is_none() {
-            return Ok(());
+            return Ok(true);
         }
         target.lock(conn)?;
         let Some(version) = target.version(conn)? else {
-            return Ok(());
+            return Ok(true);
         };
         let is_other = |tags: &Tags| !tags.match_version(&version, false);
         let is_known = |tags: &Tags| tags.match_version(&version, true);
-        if self.if_match.as_ref().is_some_and(is_other)
-            || self.if_none_match.as_ref().is_some_and(is_known)
-        {
-            return Err(Problem::new(Code::PreconditionFailed));
-        }
-        Ok(())
+        Ok(!self.if_match.as_ref().is_some_and(is_other)
+            && !self.if_none_match.as_ref().is_some_and(is_known))
     }
 
     /// Notes the target's version for the answer's tag: before a read, or at the end of a change.

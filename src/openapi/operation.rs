@@ -68,6 +68,9 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Operation, exam
     if touches_database {
         codes.extend([Code::DatabaseUnavailable, Code::Internal]);
     }
+    if touches_database && !is_webhook && method != "get" {
+        codes.push(Code::Conflict);
+    }
     codes.extend(headers::describe(path, method, operation));
     let mut by_status: BTreeMap<String, Vec<Code>> = BTreeMap::new();
     for code in codes.into_iter().chain(problems::declared(operation)) {

@@ -98,6 +98,16 @@ pub fn states_of_payment(
         .load(conn)
 }
 
+/// All disputes of a person's purchases, newest first.
+pub fn of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<DisputeRow>> {
+    disputes::table
+        .inner_join(purchases::table)
+        .filter(purchases::user_id.eq(user_id))
+        .order((disputes::created_at.desc(), disputes::id))
+        .select(DisputeRow::as_select())
+        .load(conn)
+}
+
 /// Any dispute.
 pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<DisputeRow> {
     DisputeRow::query().filter(disputes::id.eq(id)).first(conn)

@@ -1,5 +1,6 @@
 //! `idempotency_keys`: requests that may be repeated without being done twice, and what they were answered.
 
+use diesel::dsl::now;
 use diesel::prelude::*;
 use diesel::sql_types::{Bytea, Text, Uuid as SqlUuid};
 use serde_json::Value;
@@ -75,12 +76,13 @@ pub fn keep(conn: &mut PgConnection, attempt: Uuid, answer: &KeptAnswer) -> Quer
     Ok(kept > 0)
 }
 
-/// Gives the key of an attempt free, unless an answer is kept under it.
+/// Gives the key of an attempt free for a repetition of the same request, unless an answer is kept under it.
 pub fn release(conn: &mut PgConnection, attempt: Uuid) -> QueryResult<()> {
     let open = idempotency_keys::attempt
         .eq(attempt)
         .and(idempotency_keys::status.is_null());
-    diesel::delete(idempotency_keys::table.filter(open))
+    diesel::update(idempotency_keys::table.filter(open))
+        .set(idempotency_keys::locked_until.eq(now))
         .execute(conn)
         .map(drop)
 }

@@ -87,6 +87,16 @@ pub fn find(conn: &mut PgConnection, id: Uuid) -> QueryResult<RefundRow> {
     RefundRow::query().filter(refunds::id.eq(id)).first(conn)
 }
 
+/// All refunds of a person's purchases, newest first.
+pub fn of_user(conn: &mut PgConnection, user_id: Uuid) -> QueryResult<Vec<RefundRow>> {
+    refunds::table
+        .inner_join(purchases::table)
+        .filter(purchases::user_id.eq(user_id))
+        .order((refunds::created_at.desc(), refunds::id))
+        .select(RefundRow::as_select())
+        .load(conn)
+}
+
 /// A refund and the payment that it gives back.
 pub fn find_with_payment(
     conn: &mut PgConnection,
@@ -99,18 +109,19 @@ pub fn find_with_payment(
         .first(conn)
 }
 
-/// The refund that a request with this key has made.
+/// The refund that a request of this admin with this key has made since then. The purchase has to be locked.
 pub fn find_of_key(
     conn: &mut PgConnection,
     purchase_id: Uuid,
+    requested_by: Uuid,
     idempotency_key: &str,
+    since: DateTime<Utc>,
 ) -> QueryResult<Option<RefundRow>> {
     RefundRow::query()
-        .filter(
-            refunds::purchase_id
-                .eq(purchase_id)
-                .and(refunds::idempotency_key.eq(idempotency_key)),
-        )
+        .filter(refunds::purchase_id.eq(purchase_id))
+        .filter(refunds::requested_by.eq(requested_by))
+        .filter(refunds::idempotency_key.eq(idempotency_key))
+        .filter(refunds::created_at.gt(since))
         .first(conn)
         .optional()
 }

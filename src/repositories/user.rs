@@ -214,18 +214,22 @@ pub fn page(
     Slice::cut(rows, size, || matching().count().get_result(conn))
 }
 
-/// Locks every admin and says who they are, so that the last one cannot go by two requests at once.
-pub fn lock_admins(conn: &mut PgConnection) -> QueryResult<Vec<Uuid>> {
-    users::table
-        .filter(
-            users::role
-                .eq(UserRole::Admin)
-                .and(users::deleted_at.is_null()),
-        )
+/// Locks every admin and somebody whose role is to change, and says whether they are the only admin: the last one cannot
+/// go by two requests at once.
+pub fn lock_as_last_admin(conn: &mut PgConnection, id: Uuid) -> QueryResult<bool> {
+    let is_admin = || {
+        users::role
+            .eq(UserRole::Admin)
+            .and(users::deleted_at.is_null())
+    };
+    let locked: Vec<(Uuid, bool)> = users::table
+        .filter(is_admin().or(users::id.eq(id)))
         .order(users::id)
-        .select(users::id)
+        .select((users::id, is_admin()))
         .for_no_key_update()
-        .load(conn)
+        .load(conn)?;
+    let mut admins = locked.iter().filter(|(_, is_admin)| *is_admin);
+    Ok(admins.next().is_some_and(|(admin, _)| *admin == id) && admins.next().is_none())
 }
 
 /// Gives a role to somebody who was not deleted.

@@ -8,6 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::buying::{CHECKOUTS, has_access, open, path};
+use crate::support::refunding::Sale;
 use crate::support::shop::session_of;
 use crate::support::{Client, Shop, TestApp};
 
@@ -219,6 +220,10 @@ async fn an_export_holds_everything_about_the_caller_and_nothing_about_others() 
     let checkout = shop.buy(&app, &ana).await;
     let tick = format!("/v1/me/lessons/{}/completion", shop.first_steps);
     ana.put(&tick).await.expect(204);
+    let sale = Sale::behind(&app, &shop, ana.clone(), &checkout);
+    app.sql("UPDATE checkouts SET customer_email = 'ana@example.com'");
+    let part = json!({ "amountInCents": 100, "reason": "Did not like it" });
+    sale.refund(part).await;
     let reply = ana.get("/v1/me/export").await;
     assert!(
         reply
@@ -229,9 +234,18 @@ async fn an_export_holds_everything_about_the_caller_and_nothing_about_others() 
     let export = reply.expect(200);
     assert_eq!(export["profile"], ana.get(ME).await.expect(200));
     let purchases = ana.get("/v1/me/purchases").await.expect(200);
-    assert_eq!(export["purchases"], purchases["data"]);
+    assert_eq!(export["purchases"].as_array().unwrap().len(), 1);
+    for (field, value) in purchases["data"][0].as_object().unwrap() {
+        assert_eq!(export["purchases"][0][field], *value, "{field}");
+    }
+    assert_eq!(export["purchases"][0]["cardCountry"], "US");
     assert_eq!(export["checkouts"].as_array().unwrap().len(), 1);
     assert_eq!(export["checkouts"][0]["id"], checkout["id"]);
+    assert_eq!(export["checkouts"][0]["email"], "ana@example.com");
+    assert_eq!(export["refunds"].as_array().unwrap().len(), 1);
+    assert_eq!(export["refunds"][0]["reason"], "Did not like it");
+    assert_eq!(export["refunds"][0]["requestedBy"], json!(null));
+    assert_eq!(export["disputes"], json!([]));
     assert_eq!(export["access"][0]["courseId"], shop.course);
     assert_eq!(export["access"][0]["hasAccess"], true);
     assert_eq!(export["completions"].as_array().unwrap().len(), 1);

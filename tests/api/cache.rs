@@ -43,6 +43,34 @@ async fn who_was_deleted_a_moment_ago_is_told_so_when_asking_for_it_again() {
     app.finish_with_work_left().await;
 }
 
+/// H: F10, D12
+#[tokio::test]
+async fn who_was_demoted_a_moment_ago_changes_nothing_more_and_who_was_promoted_is_the_last_admin()
+{
+    let app = TestApp::start().await;
+    let _listener = hears(&app.state).await;
+    let (admin, learner) = (app.admin(), app.learner("one"));
+    until("both are kept", async || {
+        let before = app.state.db.statements();
+        admin.get("/v1/me").await.expect(200);
+        learner.get("/v1/me").await.expect(200);
+        app.state.db.statements() == before
+    })
+    .await;
+    // They change parts, and nobody hears of it.
+    app.sql(
+        "SET session_replication_role = replica;
+         UPDATE users SET role = CASE role WHEN 'admin' THEN 'user' ELSE 'admin' END::user_role",
+    );
+    let body = json!({ "name": "A course", "description": "Never made." });
+    let refused = admin.post("/v1/admin/courses", body).await;
+    refused.expect_problem(403, "forbidden");
+    assert_eq!(app.count("courses"), 0);
+    let refused = learner.delete("/v1/me").await;
+    refused.expect_problem(409, "last-admin");
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn what_was_read_once_is_not_read_again_until_it_changes() {
     let app = TestApp::start().await;

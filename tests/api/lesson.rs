@@ -1,5 +1,8 @@
 //! Lessons: watching one, and the owner's side.
 
+use diesel::connection::SimpleConnection;
+use futures_util::future::join;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::lists::{NOBODY, names};
@@ -93,6 +96,7 @@ async fn a_youtube_address_is_reduced_to_its_id_and_everything_else_refused() {
         "https://www.youtube.com/channel/dQw4w9WgXcQ",
         "javascript:dQw4w9WgXcQ",
         "ftp://youtu.be/dQw4w9WgXcQ",
+        "https://youtu.be/dQw4w\n9WgXcQ",
     ] {
         let reply = admin
             .patch(&path, json!({ "youtubeVideoId": address }))
@@ -207,6 +211,45 @@ async fn lessons_moved_to_one_section_at_once_all_get_a_place() {
     futures_util::future::join_all(moves).await;
     assert_eq!(lessons_of(&admin, &from).await, json!([]));
     assert_eq!(lessons_of(&admin, &to).await.as_array().unwrap().len(), 12);
+    app.finish().await;
+}
+
+/// H: G8, G9
+#[tokio::test]
+async fn two_moves_that_cross_do_not_wait_for_each_other_for_ever() {
+    let app = TestApp::start().await;
+    let admin = app.admin();
+    let course = course(&admin, "Course").await;
+    let mut sections = [
+        section(&admin, &course, "One", "public").await,
+        section(&admin, &course, "Other", "public").await,
+    ];
+    sections.sort();
+    let [low, high] = sections;
+    let ask = async |from: &str, to: &str| {
+        let id = lesson(&admin, from, "Lesson", "public").await;
+        let path = format!("/v1/admin/lessons/{id}");
+        let tag = admin.get(&path).await.header("etag").to_owned();
+        let request = admin.request(Method::PATCH, &path).header("if-match", tag);
+        (id, request.json(&json!({ "sectionId": to })))
+    };
+    let (up, moves_up) = ask(&low, &high).await;
+    let (_, moves_down) = ask(&high, &low).await;
+    // The first holds all that it needs but its lesson when the second comes.
+    let mut holder = app.db();
+    let lock = format!("BEGIN; SELECT FROM lessons WHERE id = '{up}' FOR UPDATE");
+    holder.batch_execute(&lock).unwrap();
+    let second = async {
+        app.waits_for_locks(1).await;
+        let released = async {
+            app.waits_for_locks(2).await;
+            holder.batch_execute("COMMIT").unwrap();
+        };
+        join(admin.send(moves_down), released).await.0
+    };
+    let (first, second) = join(admin.send(moves_up), second).await;
+    first.expect(200);
+    second.expect(200);
     app.finish().await;
 }
 

@@ -3,6 +3,7 @@
 use lectern::commerce::reconcile::{self, Occasion};
 use lectern::dev::clerk::Person;
 use lectern::dev::stripe::{Fault, Outcome, Trouble};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::buying::{CHECKOUTS, has_access, open};
@@ -126,11 +127,17 @@ async fn only_one_pass_is_made_at_a_time() {
     let app = TestApp::start().await;
     let admin = app.admin();
     app.sql("UPDATE reconciler SET lease_until = now() + interval '1 minute'");
-    let refused = admin.call(PATH).await;
+    let ask = || {
+        admin
+            .request(Method::POST, PATH)
+            .header("idempotency-key", "k")
+    };
+    let refused = admin.send(ask()).await;
+    assert!(refused.headers.contains_key("retry-after"));
     refused.expect_problem(409, "reconcile-running");
-    // Whoever held it has died.
+    // Whoever held it has died. The refusal was no answer to keep.
     app.sql("UPDATE reconciler SET lease_until = now()");
-    admin.call(PATH).await.expect(200);
+    admin.send(ask()).await.expect(200);
     app.finish().await;
 }
 

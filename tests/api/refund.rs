@@ -7,7 +7,7 @@ use crate::support::buying::{event, has_access, look, open, session_event};
 use crate::support::lists::NOBODY;
 use crate::support::refunding::{Sale, refunds_at_stripe};
 use crate::support::shop::{course, id, product};
-use crate::support::{Shop, TestApp};
+use crate::support::{Client, Shop, TestApp};
 
 /// H: D1, D12
 #[tokio::test]
@@ -434,5 +434,39 @@ async fn refunds_and_disputes_of_payments_that_are_not_the_stores_are_ignored() 
     assert_eq!(app.count("webhook_events WHERE status = 'ignored'"), 6);
     assert_eq!(app.count("refunds"), 0);
     assert_eq!(app.stripe.requests().len(), 0);
+    app.finish().await;
+}
+
+/// H: D2
+#[tokio::test]
+async fn a_refunds_key_is_one_admins_and_for_a_day() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let sale = Sale::of(&app, &shop, "one").await;
+    let other = app.learner("other");
+    other.get("/v1/me").await.expect(200);
+    app.sql("UPDATE users SET role = 'admin' WHERE role = 'user' AND NOT EXISTS (SELECT FROM purchases WHERE user_id = users.id)");
+    let ask = async |admin: &Client, cents: i64| {
+        let body = json!({ "amountInCents": cents });
+        admin.refund(&sale.refunds(), body, "k").await
+    };
+    let first = ask(&sale.admin, 100).await.expect(201);
+    // It was made, and the answer got lost.
+    app.sql("UPDATE idempotency_keys SET status = NULL, headers = NULL, body = NULL, locked_until = now()");
+    let reused = ask(&sale.admin, 200).await;
+    reused.expect_problem(422, "idempotency-key-reused");
+    let again = ask(&sale.admin, 100).await.expect(201);
+    assert_eq!(again["id"], first["id"]);
+    let others = ask(&other, 200).await.expect(201);
+    assert_eq!(others["amountInCents"], 200);
+    app.sql(
+        "UPDATE idempotency_keys SET expires_at = now();
+         ALTER TABLE refunds DISABLE TRIGGER USER;
+         UPDATE refunds SET created_at = created_at - interval '1 day';
+         ALTER TABLE refunds ENABLE TRIGGER USER",
+    );
+    let anew = ask(&sale.admin, 300).await.expect(201);
+    assert_eq!(anew["amountInCents"], 300);
+    sale.holds(600, "partially_refunded", true).await;
     app.finish().await;
 }

@@ -184,9 +184,14 @@ pub async fn update(
     id: web::Path<Uuid>,
     MergePatch(input): MergePatch<UpdateLesson>,
 ) -> Result<HttpResponse, Problem> {
+    let (id, target) = (*id, input.section_id);
+    let lock = move |conn: &mut PgConnection| match target {
+        Some(target) => lock_sections(conn, id, target),
+        None => Ok(()),
+    };
     let lesson = state
         .db
-        .change(admin.actor, move |conn| {
+        .change_behind(lock, admin.actor, move |conn| {
             let mut changes = LessonChanges {
                 name: input.name.map(Into::into),
                 description: input
@@ -197,31 +202,30 @@ pub async fn update(
                 section_id: None,
                 order: None,
             };
-            if let Some(target) = input.section_id {
-                let source = lesson::find(conn, *id)?.section_id;
-                if source != target {
-                    changes.order = Some(end_of_section(conn, source, target)?);
-                    changes.section_id = Some(target);
-                }
+            if let Some(target) = target
+                && lesson::find(conn, id)?.section_id != target
+            {
+                changes.order = Some(lesson::next_order(conn, target)?);
+                changes.section_id = Some(target);
             }
-            let row = lesson::update(conn, *id, &changes)?;
+            let row = lesson::update(conn, id, &changes)?;
             OwnedLesson::placed(conn, row)
         })
         .await?;
     Ok(private(&lesson))
 }
 
-/// Locks both sections of a move, in an order that is the same for everybody, and says which place is free in the
-/// second.
-fn end_of_section(conn: &mut PgConnection, source: Uuid, target: Uuid) -> Result<i32, Problem> {
+/// Locks both sections of a move, in an order that is the same for everybody.
+fn lock_sections(conn: &mut PgConnection, id: Uuid, target: Uuid) -> Result<(), Problem> {
     let unknown = || FieldError::at("/sectionId", "unknown-section", "there is no such section");
+    let source = lesson::find(conn, id)?.section_id;
     for section in [source.min(target), source.max(target)] {
         course_section::lock(conn, section).map_err(|error| match error {
             diesel::NotFound => Problem::invalid(vec![unknown()]),
             error => error.into(),
         })?;
     }
-    Ok(lesson::next_order(conn, target)?)
+    Ok(())
 }
 
 /// Delete a lesson

@@ -23,6 +23,6 @@ use crate::problem::{Code, Problem};
 pub async fn run(_: Admin, state: web::Data<AppState>) -> Result<HttpResponse, Problem> {
     match reconcile::run(&state, Occasion::Demand).await? {
         Some(report) => Ok(private(&report)),
-        None => Err(Problem::new(Code::ReconcileRunning)),
+        None => Err(Problem::new(Code::ReconcileRunning).retry_after(30)),
     }
 }

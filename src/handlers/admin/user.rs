@@ -132,10 +132,10 @@ pub async fn update(
     let row = state
         .db
         .change(admin.actor, move |conn| {
-            let admins = user::lock_admins(conn)?;
+            let is_last_admin = user::lock_as_last_admin(conn, *id)?;
             match input.role {
                 None => Ok(user::find(conn, *id)?),
-                Some(UserRole::User) if admins == [*id] => Err(Problem::new(Code::LastAdmin)),
+                Some(UserRole::User) if is_last_admin => Err(Problem::new(Code::LastAdmin)),
                 Some(role) => Ok(user::update_role(conn, *id, role)?),
             }
         })

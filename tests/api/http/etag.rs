@@ -93,6 +93,26 @@ async fn of_two_who_edit_one_row_the_second_is_told_that_it_has_changed() {
     app.finish().await;
 }
 
+#[tokio::test]
+async fn what_is_deleted_is_not_there_whatever_the_condition() {
+    let app = TestApp::start().await;
+    let shop = Shop::open(&app).await;
+    let admin = app.admin();
+    let mut paths = editable(&shop, "");
+    paths.truncate(4);
+    // From the inside out.
+    paths.reverse();
+    for (path, change, _) in paths {
+        let read = tag_of(&admin, &path).await;
+        let delete = async || send_if(&admin, "DELETE", &path, &read, &Value::Null).await;
+        assert_eq!(delete().await.status, 204, "{path}");
+        delete().await.expect_problem(404, "not-found");
+        let patched = send_if(&admin, "PATCH", &path, &read, &change).await;
+        patched.expect_problem(404, "not-found");
+    }
+    app.finish().await;
+}
+
 /// H: G9
 #[tokio::test]
 async fn of_twenty_edits_at_once_from_one_state_one_is_made() {

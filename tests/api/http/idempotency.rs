@@ -140,6 +140,9 @@ async fn a_refusal_is_kept_but_a_failure_is_not() {
     let broken = post(&admin, COURSES, "later", &new_course()).await;
     broken.expect_problem(500, "internal-error");
     app.mend();
+    let other = json!({ "name": "Other", "description": "D" });
+    let reused = post(&admin, COURSES, "later", &other).await;
+    reused.expect_problem(422, "idempotency-key-reused");
     let done = post(&admin, COURSES, "later", &new_course()).await;
     assert!(!is_replayed(&done));
     done.expect(201);

@@ -63,13 +63,15 @@ const outline = (course: Schemas["OutlineCourse"]) =>
 function offer(shown: Schemas["ProductDetail"], quote: Schemas["Quote"]): HTMLElement {
   const box = h("div", {});
   const say = (text: string) => box.replaceChildren(h("p", { role: "alert", class: "alert" }, text));
+  // A price of which a discount leaves nothing is checked out like any other.
+  const isFree = quote.subtotalInCents === 0;
   const total = h("b", { class: "price large" }, price(quote.totalInCents, quote.currency));
   const before = quote.discountInCents > 0 && h("s", { class: "quiet" }, money(quote.subtotalInCents, quote.currency));
   if (quote.owned) return h("div", {}, h("p", {}, "This is yours."), link("/courses", { class: "button wide" }, "To my courses"));
 
   const buy = async () => {
     try {
-      if (quote.totalInCents === 0) {
+      if (isFree) {
         await body(api.POST("/v1/products/{id}/claim", { params: { path: { id: shown.id } } }));
         location.assign("/courses");
       } else {
@@ -95,8 +97,8 @@ function offer(shown: Schemas["ProductDetail"], quote: Schemas["Quote"]): HTMLEl
     quote.overlap.length > 0 && h("p", { class: "quiet" }, `You already have ${quote.overlap.map(({ name }) => name).join(", ")}.`),
     userName() === null
       ? link(`/sign-in?back=${encodeURIComponent(location.pathname)}`, { class: "button wide" }, "Sign in to buy")
-      : h("button", { class: "button wide", onclick: buy }, quote.totalInCents === 0 ? "Get it for free" : "Buy now"),
-    userName() !== null && stripe !== undefined && h("button", { class: "button plain wide", onclick: payHere }, "Pay on this page"),
+      : h("button", { class: "button wide", onclick: buy }, isFree ? "Get it for free" : "Buy now"),
+    userName() !== null && !isFree && stripe !== undefined && h("button", { class: "button plain wide", onclick: payHere }, "Pay on this page"),
     box,
   );
 }
