@@ -10,6 +10,7 @@ use url::Url;
 
 use super::{ANY_LOOPBACK, ANY_PARTY, ConfigErrors, LogFormat, Origins, TlsConfig, TracesConfig};
 use crate::domain::money::Currency;
+use crate::providers::stripe;
 
 /// What `read` makes of the variables, unless it found a fault.
 pub fn checked<T>(
@@ -201,7 +202,8 @@ impl Variables<'_> {
 
     pub fn currency(&mut self) -> Currency {
         let what = "the three-letter ISO 4217 code of a currency that Stripe knows, such as usd";
-        self.parsed("CURRENCY", what).unwrap_or_default()
+        self.parsed_if("CURRENCY", what, stripe::charges_in)
+            .unwrap_or_default()
     }
 
     pub fn authorized_parties(&mut self) -> Vec<String> {

@@ -58,7 +58,7 @@ pub const fn percent_of(amount: i32, percent: i32) -> i32 {
     ((amount as i64 * percent as i64 + 50) / 100) as i32
 }
 
-/// A currency that Stripe knows: three lower-case letters, ISO 4217.
+/// A currency that Stripe charges in: three lower-case letters, ISO 4217.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Currency(String);
 
@@ -93,19 +93,19 @@ impl Default for Currency {
     }
 }
 
-/// The text names no currency that Stripe knows.
+/// The text is not three ASCII letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a currency that Stripe knows, by its ISO 4217 code")]
+#[error("not an ISO 4217 currency code")]
 pub struct InvalidCurrency;
 
 impl FromStr for Currency {
     type Err = InvalidCurrency;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let code = text.to_ascii_lowercase();
-        match code.parse() {
-            Ok(stripe_types::Currency::Unknown(_)) => Err(InvalidCurrency),
-            Ok(_) => Ok(Self(code)),
+        if text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+            Ok(Self(text.to_ascii_lowercase()))
+        } else {
+            Err(InvalidCurrency)
         }
     }
 }

@@ -36,6 +36,12 @@ use crate::domain::money::Currency;
 use crate::metrics::ProviderCalls;
 use crate::problem::{Code, Problem};
 
+/// Whether Stripe knows a currency. <https://docs.stripe.com/currencies>
+pub fn charges_in(currency: &Currency) -> bool {
+    let known = currency.as_str().parse();
+    known.is_ok_and(|known| !matches!(known, stripe_types::Currency::Unknown(_)))
+}
+
 /// The key of the metadata under which a session and its payment carry our checkout's id.
 pub const CHECKOUT_ID: &str = "checkoutId";
 
