@@ -239,11 +239,8 @@ impl Problem {
     }
 
     /// A dependency is down: 503 with `Retry-After` in seconds.
-    pub fn unavailable(code: Code, retry_after: u32) -> Self {
-        Self {
-            retry_after: Some(retry_after),
-            ..Self::new(code)
-        }
+    pub const fn unavailable(code: Code, retry_after: u32) -> Self {
+        Self::new(code).retry_after(retry_after)
     }
 
     /// When it is worth another try, in seconds: `Retry-After`.
@@ -255,10 +252,7 @@ impl Problem {
 
     /// 429 with `Retry-After` in seconds.
     pub fn rate_limited(retry_after: u32) -> Self {
-        Self {
-            retry_after: Some(retry_after.max(1)),
-            ..Self::new(Code::RateLimited)
-        }
+        Self::new(Code::RateLimited).retry_after(retry_after.max(1))
     }
 
     /// 405 with the methods that the address has.

@@ -9,11 +9,11 @@ use super::{access, payment};
 use crate::app::AppState;
 use crate::db::Actor;
 use crate::domain::enums::RefundStatus;
-use crate::http::idempotency;
 use crate::jobs::{self, Job};
 use crate::problem::{Code, Problem};
 use crate::providers::stripe::{self, StripeError};
 use crate::repositories::dispute;
+use crate::repositories::idempotency_key::KEPT_FOR;
 use crate::repositories::refund::{self, NewRefund, RefundFacts, RefundRow};
 
 /// For how long a refund keeps to one idempotency key. Stripe repeats a failure of its own for as long as it knows the
@@ -64,7 +64,7 @@ fn begin(conn: &mut PgConnection, order: Order) -> Result<RefundRow, Problem> {
         purchase.id,
         order.requested_by,
         &order.idempotency_key,
-        Utc::now() - idempotency::KEPT_FOR,
+        Utc::now() - KEPT_FOR,
     )?;
     if let Some(made) = made {
         return Ok(made);

@@ -12,7 +12,6 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError, web};
-use chrono::TimeDelta;
 use diesel::PgConnection;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -32,8 +31,6 @@ pub const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotenc
 
 /// Where a request without a key is refused: money goes back there.
 const REQUIRED: [&str; 1] = ["/v1/admin/purchases/{id}/refunds"];
-/// How long an answer is kept.
-pub const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
 /// The longest key, without its quotes.
 const MAX_KEY: usize = 255;
 /// The longest path that anything can be done at.

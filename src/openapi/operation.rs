@@ -67,9 +67,9 @@ pub(super) fn complete(path: &str, method: &str, operation: &mut Operation, exam
         .any(|tag| tag != "Operation");
     if touches_database {
         codes.extend([Code::DatabaseUnavailable, Code::Internal]);
-    }
-    if touches_database && !is_webhook && method != "get" {
-        codes.push(Code::Conflict);
+        if !is_webhook && method != "get" {
+            codes.push(Code::Conflict);
+        }
     }
     codes.extend(headers::describe(path, method, operation));
     let mut by_status: BTreeMap<String, Vec<Code>> = BTreeMap::new();

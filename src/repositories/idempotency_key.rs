@@ -1,12 +1,16 @@
 //! `idempotency_keys`: requests that may be repeated without being done twice, and what they were answered.
 
+use chrono::TimeDelta;
 use diesel::dsl::now;
 use diesel::prelude::*;
-use diesel::sql_types::{Bytea, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Bytea, Interval, Text, Uuid as SqlUuid};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::schema::idempotency_keys;
+
+/// How long an answer is kept under its key.
+pub const KEPT_FOR: TimeDelta = TimeDelta::hours(24);
 
 /// A request under a key: whose, where, and what is asked for.
 #[derive(Debug, Clone)]
@@ -48,6 +52,7 @@ pub fn claim(conn: &mut PgConnection, request: &KeyedRequest, attempt: Uuid) -> 
         .bind::<Text, _>(&request.key)
         .bind::<Bytea, _>(&request.fingerprint)
         .bind::<SqlUuid, _>(attempt)
+        .bind::<Interval, _>(KEPT_FOR)
         .execute(conn)?;
     Ok(claimed > 0)
 }
