@@ -32,6 +32,7 @@ pub struct Pool {
     sessions: r2d2::Pool<Sessions>,
     queue: Arc<Queue>,
     statements: Arc<AtomicU64>,
+    opened: Arc<AtomicU64>,
     waits: Histogram,
     is_up: Arc<AtomicBool>,
 }
@@ -39,8 +40,13 @@ pub struct Pool {
 impl Pool {
     /// At most `size` connections, opened when they are first needed.
     pub fn new(url: &SecretString, size: u32, role: Role) -> Self {
-        let statements = Arc::default();
-        let sessions = Sessions::new(url.clone(), role, Arc::clone(&statements));
+        let (statements, opened) = (Arc::default(), Arc::default());
+        let sessions = Sessions::new(
+            url.clone(),
+            role,
+            Arc::clone(&statements),
+            Arc::clone(&opened),
+        );
         let sessions = r2d2::Pool::builder()
             .max_size(size)
             .min_idle(Some(1))
@@ -51,6 +57,7 @@ impl Pool {
             sessions,
             queue: Arc::new(Queue::new(size)),
             statements,
+            opened,
             waits: metrics::seconds(),
             is_up: Arc::default(),
         }
@@ -59,6 +66,11 @@ impl Pool {
     /// How many statements were sent so far, those that begin and end transactions included.
     pub fn statements(&self) -> u64 {
         self.statements.load(Ordering::Relaxed)
+    }
+
+    /// How many sessions were opened so far.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Acquire)
     }
 
     /// How many connections are in use, and how many requests wait for one.

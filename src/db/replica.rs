@@ -45,17 +45,26 @@ pub struct Replica {
     complete: Complete,
 }
 
-/// Everything that was committed before this moment is there; `None` while nothing is known.
+/// What the last comparison found; `None` while nothing is known.
 #[derive(Debug, Clone, Default)]
-struct Complete(Arc<Mutex<Option<Instant>>>);
+struct Complete(Arc<Mutex<Option<Found>>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Found {
+    /// Everything that was committed before is there,
+    moment: Instant,
+    /// for the sessions that were open then, as many as this. One that is opened later may be the first after a crash,
+    /// and a replica that comes back shows what it had on its disk.
+    sessions: u64,
+}
 
 impl Complete {
-    fn get(&self) -> Option<Instant> {
+    fn get(&self) -> Option<Found> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn set(&self, moment: Option<Instant>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = moment;
+    fn set(&self, found: Option<Found>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = found;
     }
 }
 
@@ -81,15 +90,21 @@ impl Replica {
         T: Send + 'static,
         F: Fn(&mut PgConnection, &mut Basis) -> Result<T, Problem> + Send + Sync + 'static,
     {
-        let read_at = self.complete.get()?;
+        let Found {
+            moment: read_at,
+            sessions,
+        } = self.complete.get()?;
         if read_at.elapsed() > MOST_BEHIND || !freshness.holds(read_at, tags) {
             return None;
         }
-        let work = Arc::clone(work);
+        let (pool, work) = (self.pool.clone(), Arc::clone(work));
         let tags = tags.to_vec();
         let read = move |conn: &mut PgConnection| {
+            if pool.opened() != sessions {
+                return Ok(None);
+            }
             let mut basis = Basis { read_at, tags };
-            Ok((work(conn, &mut basis)?, basis))
+            Ok(Some((work(conn, &mut basis)?, basis)))
         };
         let answer = timeout(PATIENCE, self.pool.run_at_once(read)?).await;
         let is_down = |problem: &Problem| {
@@ -97,8 +112,8 @@ impl Replica {
         };
         match answer {
             // Some of what it depends on is known only now.
-            Ok(Ok((_, basis))) if !freshness.holds(read_at, &basis.tags) => None,
-            Ok(answer) if !answer.as_ref().is_err_and(is_down) => Some(answer),
+            Ok(Ok(Some((_, basis)))) if !freshness.holds(read_at, &basis.tags) => None,
+            Ok(answer) if !answer.as_ref().is_err_and(is_down) => answer.transpose(),
             _ => {
                 // Until the next comparison: by then it may be there again.
                 self.complete.set(None);
@@ -115,7 +130,7 @@ impl Replica {
     /// How far it is behind, in seconds: infinitely, when it does not answer.
     pub fn lag(&self) -> f64 {
         let complete = self.complete.get();
-        complete.map_or(f64::INFINITY, |moment| moment.elapsed().as_secs_f64())
+        complete.map_or(f64::INFINITY, |found| found.moment.elapsed().as_secs_f64())
     }
 
     /// Compares it with the primary at this URL until the follower is dropped.
@@ -125,17 +140,17 @@ impl Replica {
     pub fn follow(&self, primary: SecretString) -> io::Result<Follower> {
         let ended = Arc::new(AtomicBool::new(false));
         let follower = Follower(Arc::clone(&ended));
-        let (replica, complete) = (self.url.clone(), self.complete.clone());
+        let replica = self.clone();
         thread::Builder::new()
             .name("replica".to_owned())
             .spawn(move || {
                 let mut is_news = true;
                 while !ended.load(Ordering::Relaxed) {
-                    let Err(error) = compare(&primary, &replica, &complete, &ended) else {
+                    let Err(error) = replica.compare(&primary, &ended) else {
                         return;
                     };
-                    is_news |= complete.get().is_some();
-                    complete.set(None);
+                    is_news |= replica.complete.get().is_some();
+                    replica.complete.set(None);
                     if is_news {
                         tracing::warn!(%error, "the replica is left alone");
                     }
@@ -144,6 +159,37 @@ impl Replica {
                 }
             })?;
         Ok(follower)
+    }
+
+    fn compare(&self, primary: &SecretString, ended: &AtomicBool) -> Result<(), ReplicaError> {
+        let mut primary = connect(primary)?;
+        let mut replica = connect_to(&self.url, Role::Standby)?;
+        // Where the primary was when; the first is the latest one that the replica has reached.
+        let mut marks: VecDeque<(Instant, i64)> = VecDeque::new();
+        while !ended.load(Ordering::Relaxed) {
+            let sessions = self.pool.opened();
+            let replayed = position(&mut replica, REPLAYED)?.ok_or(ReplicaError::NoReplica)?;
+            let now = Instant::now();
+            let written = position(&mut primary, WRITTEN)?.ok_or(ReplicaError::OtherPrimary)?;
+            // The primary was asked later.
+            if replayed > written {
+                return Err(ReplicaError::OtherPrimary);
+            }
+            if marks.len() < MARKS {
+                marks.push_back((now, written));
+            }
+            while marks.get(1).is_some_and(|(_, mark)| *mark <= replayed) {
+                marks.pop_front();
+            }
+            if let Some((moment, mark)) = marks.front()
+                && *mark <= replayed
+            {
+                let moment = *moment;
+                self.complete.set(Some(Found { moment, sessions }));
+            }
+            thread::sleep(INTERVAL);
+        }
+        Ok(())
     }
 }
 
@@ -168,40 +214,6 @@ enum ReplicaError {
     NoReplica,
     #[error("the replica has what the primary has not: it follows another one")]
     OtherPrimary,
-}
-
-fn compare(
-    primary: &SecretString,
-    replica: &SecretString,
-    complete: &Complete,
-    ended: &AtomicBool,
-) -> Result<(), ReplicaError> {
-    let mut primary = connect(primary)?;
-    let mut replica = connect_to(replica, Role::Standby)?;
-    // Where the primary was when; the first is the latest one that the replica has reached.
-    let mut marks: VecDeque<(Instant, i64)> = VecDeque::new();
-    while !ended.load(Ordering::Relaxed) {
-        let replayed = position(&mut replica, REPLAYED)?.ok_or(ReplicaError::NoReplica)?;
-        let now = Instant::now();
-        let written = position(&mut primary, WRITTEN)?.ok_or(ReplicaError::OtherPrimary)?;
-        // The primary was asked later.
-        if replayed > written {
-            return Err(ReplicaError::OtherPrimary);
-        }
-        if marks.len() < MARKS {
-            marks.push_back((now, written));
-        }
-        while marks.get(1).is_some_and(|(_, mark)| *mark <= replayed) {
-            marks.pop_front();
-        }
-        if let Some((moment, mark)) = marks.front()
-            && *mark <= replayed
-        {
-            complete.set(Some(*moment));
-        }
-        thread::sleep(INTERVAL);
-    }
-    Ok(())
 }
 
 fn position(conn: &mut PgConnection, expression: &str) -> QueryResult<Option<i64>> {

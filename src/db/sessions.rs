@@ -67,15 +67,23 @@ pub struct Sessions {
     url: SecretString,
     role: Role,
     statements: Arc<AtomicU64>,
+    opened: Arc<AtomicU64>,
     pooler: Pooler,
 }
 
 impl Sessions {
-    pub fn new(url: SecretString, role: Role, statements: Arc<AtomicU64>) -> Self {
+    /// Counts in `statements` what is sent, and in `opened` the sessions.
+    pub fn new(
+        url: SecretString,
+        role: Role,
+        statements: Arc<AtomicU64>,
+        opened: Arc<AtomicU64>,
+    ) -> Self {
         Self {
             url,
             role,
             statements,
+            opened,
             pooler: Pooler::default(),
         }
     }
@@ -101,6 +109,7 @@ impl ManageConnection for Sessions {
             }
             _ => {}
         });
+        self.opened.fetch_add(1, Ordering::AcqRel);
         Ok(Session {
             conn,
             role: self.role,

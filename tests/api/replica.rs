@@ -216,6 +216,32 @@ async fn nobody_notices_that_a_replica_dies_and_it_is_read_again_once_it_is_back
 }
 
 #[tokio::test]
+async fn what_a_replica_forgets_in_a_crash_is_told_by_the_primary() {
+    let mut pair = Pair::start(false);
+    let app = with_replica(&pair).await;
+    let _ears = Ears::of(&app.state).await;
+    let shop = Shop::open(&app).await;
+    let detail = format!("/v1/products/{}", shop.product);
+    // From its restart on, it replays nothing that is younger than an hour.
+    pair.standby.sql("CHECKPOINT");
+    pair.standby
+        .sql("ALTER SYSTEM SET recovery_min_apply_delay = '1h'");
+    let path = format!("/v1/admin/products/{}", shop.product);
+    app.admin().change(&path, json!({ "name": "New" })).await;
+    reads_there(&app.state, &app.anon(), &detail).await;
+    pair.standby.kill();
+    pair.standby.restart();
+    let replica = app.state.db.replica().unwrap();
+    until("it is left alone", async || {
+        let (product, _) = read(&app.state, &app.anon(), &detail).await;
+        assert_eq!(product["name"], "New", "it is stale");
+        replica.lag().is_infinite()
+    })
+    .await;
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn a_replica_that_becomes_a_primary_is_left_alone() {
     let pair = Pair::start(false);
     let app = with_replica(&pair).await;
