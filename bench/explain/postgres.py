@@ -81,14 +81,14 @@ class Postgres:
 
     def skip(self):
         """Forgets what was logged so far."""
-        self.place = os.path.getsize(self.log)
+        self.logged()
 
     def logged(self):
-        """The messages since the last call or skip, once no more of them come."""
+        """The messages since the last call or skip, once no more of them come. A long one is written piece by piece."""
         text, quiet = b"", 0
         with open(self.log, "rb") as log:
             log.seek(self.place)
-            while quiet < 3:
+            while quiet < 3 or text and not text.endswith(b"\n"):
                 new = log.read()
                 text += new
                 quiet = 0 if new else quiet + 1

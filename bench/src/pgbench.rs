@@ -229,7 +229,7 @@ impl Scripts {
             .args(&self.arguments)
             .arg(database_url)
             // As the store's connections have it.
-            .env("PGOPTIONS", "-c jit=off")
+            .env("PGOPTIONS", "-c jit=off -c random_page_cost=1.1")
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output()
