@@ -19,7 +19,7 @@ pub struct Options {
     /// How large the store is: see `lectern seed --scale`
     #[arg(long, default_value = "1")]
     scale: String,
-    /// Some of the workloads
+    /// Some of the workloads: those that the others know
     #[arg(
         long,
         value_enum,
@@ -35,15 +35,22 @@ pub struct Options {
     seconds: u32,
 }
 
-/// For how long a server is asked before each time that it is measured, in seconds.
-const WARM_UP: u32 = 2;
-/// How many requests of a workload have to be answered alike.
-const SAMPLE: usize = 50;
-/// So many lessons are ticked off before they are unticked: more than there are connections, so that nothing is unticked
-/// too early, and few, so that little is ticked already when a server has its turn.
-const TICKS: usize = 100;
 /// In the order of the columns.
 const NAMES: [&str; 4] = ["Lectern", "Fastify", "FastAPI", "Next.js"];
+const READS: [Workload; 5] = [
+    Workload::W1,
+    Workload::W2,
+    Workload::W3,
+    Workload::W4,
+    Workload::W6,
+];
+/// For how long a server is asked each time before it is measured, in seconds.
+const WARM_UP: u32 = 2;
+/// So many requests of a workload have to be answered alike.
+const SAMPLE: usize = 50;
+/// So many lessons are ticked off before they are unticked: more than there are connections, so that none is unticked
+/// before it is ticked off, and few, so that few are ticked already when a server has its turn.
+const TICKS: usize = 100;
 
 /// Requests a second, and the CPU time of a request in microseconds, the server's and Postgres's: a number for each round.
 #[derive(Default)]
@@ -52,173 +59,173 @@ struct Figures {
     cpu: Vec<f64>,
 }
 
+type Results = Vec<(Workload, [Figures; NAMES.len()])>;
+
 /// Measures, and prints the figures and the bars.
 ///
 /// # Errors
 /// When something cannot be installed, does not start, answers otherwise than Lectern, or breaks on the way.
 pub async fn run(lectern: &Path, options: &Options) -> anyhow::Result<()> {
     let rig = Rig::start(lectern, &options.scale)?;
-    let rivals = Rivals::install(&rig).await?;
+    let place = Place::install(&rig).await?;
+    let python = place.folder.join("venv/bin/python");
     let rivals = [
-        rivals.start("node", "fastify/server.mjs").await?,
-        rivals.start("venv/bin/python", "fastapi/server.py").await?,
-        rivals.start("node", "nextjs/server.mjs").await?,
+        place.start(Path::new("node"), "fastify/server.mjs").await?,
+        place.start(&python, "fastapi/server.py").await?,
+        place.start(Path::new("node"), "nextjs/server.mjs").await?,
     ];
     compare(&rig, &rivals).await?;
-    let mut results = Vec::new();
+    let mut results = Results::default();
     for &workload in &options.only {
-        let file = rig.folder.join(format!("{workload:?}-rivals.txt"));
-        wrk::write(&requests(&rig, workload)?, &file)?;
-        results.push((workload, file, <[Figures; NAMES.len()]>::default()));
+        let file = write(&rig, workload)?;
+        // Their languages compile what runs often, some time after it began to.
+        for rival in &rivals {
+            wrk::drive(&rival.url, &file, WARM_UP).await?;
+        }
+        results.push((workload, Default::default()));
     }
     for round in 1..=options.rounds {
-        for (workload, file, figures) in &mut results {
+        for (workload, [lectern, others @ ..]) in &mut results {
             eprintln!("round {round}: {workload}");
-            let [lectern, others @ ..] = figures;
-            // It runs in its own turn alone: it listens to what the others change, which costs.
+            let file = write(&rig, *workload)?;
+            // It runs in its own turn alone: it listens to what the others change, which would cost them something.
             let store = rig.serve("beside-rivals", &[], &[]).await?;
-            lectern.measure(&rig, &store, file, options.seconds).await?;
+            lectern
+                .measure(&rig, &store, &file, options.seconds)
+                .await?;
             drop(store);
-            for (figures, store) in others.iter_mut().zip(&rivals) {
-                figures.measure(&rig, store, file, options.seconds).await?;
+            for (figures, rival) in others.iter_mut().zip(&rivals) {
+                figures.measure(&rig, rival, &file, options.seconds).await?;
             }
         }
     }
-    report(results.into_iter().map(|(workload, _, it)| (workload, it)));
+    report(results);
     drop(rivals);
     rig.clerk.stop().await;
     Ok(())
 }
 
-/// What is sent. Of W5, a few ticks and then their end.
-fn requests(rig: &Rig, workload: Workload) -> anyhow::Result<Vec<Request>> {
-    let requests = rig.subjects.requests(workload)?;
-    if workload != Workload::W5 {
-        return Ok(requests);
+/// Writes the requests of a workload. Of W5, some ticks and then their end, and so on.
+fn write(rig: &Rig, workload: Workload) -> anyhow::Result<PathBuf> {
+    let mut requests = rig.subjects.requests(workload)?;
+    if workload == Workload::W5 {
+        let (ticks, unticks) = requests.split_at(requests.len() / 2);
+        let pairs = ticks.chunks(TICKS).zip(unticks.chunks(TICKS));
+        requests = pairs
+            .flat_map(|(tick, untick)| [tick, untick].concat())
+            .collect();
     }
-    let (ticks, unticks) = requests.split_at(requests.len() / 2);
-    let pairs = ticks.chunks(TICKS).zip(unticks.chunks(TICKS));
-    Ok(pairs
-        .flat_map(|(tick, untick)| [tick, untick].concat())
-        .collect())
+    let file = rig.folder.join(format!("{workload:?}-rivals.txt"));
+    wrk::write(&requests, &file)?;
+    Ok(file)
 }
 
-/// Where the servers are, and what they are started with.
-struct Rivals<'a> {
+/// Where the others are installed, and what they are started with.
+struct Place<'a> {
     rig: &'a Rig,
     folder: PathBuf,
     variables: [(&'static str, String); 6],
 }
 
-impl<'a> Rivals<'a> {
+impl<'a> Place<'a> {
     /// Copies them, and fetches and builds what they need.
     async fn install(rig: &'a Rig) -> anyhow::Result<Self> {
         let folder = rig.folder.join("rivals");
+        std::fs::create_dir_all(&folder)?;
         let variables = [
             ("PATH", std::env::var("PATH")?),
             ("NODE_ENV", "production".to_owned()),
             ("NEXT_TELEMETRY_DISABLED", "1".to_owned()),
             ("STATEMENTS", folder.join("sql").display().to_string()),
-            // `next build` looks at what it builds.
+            // `next build` runs the beginning of what it builds.
             ("CLERK_ISSUER", rig.clerk.issuer().to_owned()),
             ("CLERK_AUTHORIZED_PARTIES", FRONTEND.to_owned()),
         ];
-        let rivals = Self {
+        let place = Self {
             rig,
             folder,
             variables,
         };
-        std::fs::create_dir_all(&rivals.folder)?;
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/rivals/.");
+        let copy = concat!("cp -r ", env!("CARGO_MANIFEST_DIR"), "/rivals/. .");
         for command in [
-            &format!("cp -r {source} .")[..],
-            "npm install --omit=dev --ignore-scripts --no-audit --no-fund --no-package-lock --silent",
+            copy,
+            "npm install --ignore-scripts --no-audit --no-fund --no-package-lock --silent",
             "node_modules/.bin/next build nextjs",
             "python3 -m venv venv",
             "venv/bin/pip install --quiet --disable-pip-version-check --requirement fastapi/requirements.txt",
         ] {
-            rivals.command(command).await?;
+            eprintln!("{command}");
+            place.command(command).await?;
         }
-        Ok(rivals)
+        Ok(place)
     }
 
     async fn command(&self, command: &str) -> anyhow::Result<()> {
-        eprintln!("{command}");
         let mut words = command.split(' ');
         let program = words.next().unwrap_or_default();
         let done = Command::new(program)
             .args(words)
             .current_dir(&self.folder)
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .envs(self.variables())
             .kill_on_drop(true)
             .output()
             .await
             .with_context(|| format!("{program} cannot be started"))?;
         let said = [done.stdout, done.stderr].concat();
-        ensure!(
-            done.status.success(),
-            "{command}: {}",
-            String::from_utf8_lossy(&said)
-        );
+        let said = String::from_utf8_lossy(&said);
+        ensure!(done.status.success(), "{command}: {said}");
         Ok(())
     }
 
-    async fn start(&self, program: &str, server: &str) -> anyhow::Result<Store> {
-        let program = match program.contains('/') {
-            true => self.folder.join(program),
-            false => program.into(),
-        };
-        let variables: Vec<_> = self
-            .variables
-            .iter()
-            .map(|(name, value)| (*name, value.as_str()))
-            .collect();
-        let log = self.folder.join(server).with_extension("log");
+    async fn start(&self, program: &Path, server: &str) -> anyhow::Result<Store> {
+        let server = self.folder.join(server);
+        let variables: Vec<_> = self.variables().collect();
         let setup = Setup {
             database_url: &self.rig.database_url,
             clerk_issuer: self.rig.clerk.issuer(),
-            log: Some(&log),
+            log: Some(&server.with_extension("log")),
             variables: &variables,
         };
-        let server = self.folder.join(server).display().to_string();
-        Store::start(&program, &[&server], &setup).await
+        Store::start(program, &[&server.to_string_lossy()], &setup).await
+    }
+
+    fn variables(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let variables = self.variables.iter();
+        variables.map(|(name, value)| (*name, value.as_str()))
     }
 }
 
-/// Holds the answers of the rivals against Lectern's.
+/// Holds the answers of the others against Lectern's, those to people who may not see a thing included.
 async fn compare(rig: &Rig, rivals: &[Store]) -> anyhow::Result<()> {
-    let lectern = rig.serve("beside-rivals", &[], &[]).await?;
     let http = reqwest::Client::builder().no_proxy().build()?;
-    let mut reads = vec![Request::get(format!("/v1/products/{}", uuid_of_nothing()))];
-    for workload in [
-        Workload::W1,
-        Workload::W2,
-        Workload::W3,
-        Workload::W4,
-        Workload::W6,
-    ] {
-        let requests = rig.subjects.requests(workload)?;
-        reads.extend(requests.into_iter().take(SAMPLE));
+    let lectern = rig.serve("beside-rivals", &[], &[]).await?;
+    let mut requests = vec![Request::get(
+        "/v1/products/00000000-0000-4000-8000-000000000000".to_owned(),
+    )];
+    for workload in READS {
+        let own = rig.subjects.requests(workload)?;
+        let another = own.iter().cycle().skip(1);
+        for (request, another) in own.iter().zip(another).take(SAMPLE) {
+            requests.push(request.clone());
+            requests.push(Request::get(request.path.clone()));
+            requests.push(Request {
+                headers: another.headers.clone(),
+                ..request.clone()
+            });
+        }
     }
-    // Each asks for what is the next one's, and then nobody does.
-    let strangers = reads.windows(2).filter_map(|pair| match pair {
-        [one, other] => Some(Request {
-            headers: other.headers.clone(),
-            ..one.clone()
-        }),
-        _ => None,
-    });
-    let strangers: Vec<_> = strangers.collect();
-    let nobody = reads.iter().map(|read| Request::get(read.path.clone()));
-    let all: Vec<_> = [reads.clone(), strangers, nobody.collect()].concat();
+    let mut expected = Vec::new();
+    for request in &requests {
+        expected.push(ask(&http, &lectern, request).await?);
+    }
+    drop(lectern);
     for (name, rival) in NAMES.iter().skip(1).zip(rivals) {
-        for request in &all {
-            let expected = ask(&http, &lectern, request).await?;
+        for (request, expected) in requests.iter().zip(&expected) {
             let found = ask(&http, rival, request).await?;
+            let path = &request.path;
             ensure!(
-                found == expected,
-                "{name}: {}: {found:?}, but {expected:?}",
-                request.path
+                found == *expected,
+                "{name}: {path}: {found:?} is not {expected:?}"
             );
         }
         let lessons = rig.subjects.requests(Workload::W4)?;
@@ -227,11 +234,12 @@ async fn compare(rig: &Rig, rivals: &[Store]) -> anyhow::Result<()> {
         for (changes, completed) in [(ticks, true), (unticks, false)] {
             for (change, lesson) in changes.iter().zip(&lessons).take(SAMPLE) {
                 let (status, _) = ask(&http, rival, change).await?;
-                let (_, body) = ask(&http, rival, lesson).await?;
+                let (_, lesson) = ask(&http, rival, lesson).await?;
+                let found = (status, lesson.get("completed").and_then(Value::as_bool));
+                let path = &change.path;
                 ensure!(
-                    status == 204 && body.get("completed") == Some(&completed.into()),
-                    "{name}: {}: {status}, {body}",
-                    change.path
+                    found == (204, Some(completed)),
+                    "{name}: {path}: {found:?} is not 204, and {completed}"
                 );
             }
         }
@@ -245,27 +253,16 @@ async fn ask(
     store: &Store,
     request: &Request,
 ) -> anyhow::Result<(u16, Value)> {
-    let mut asked = http.request(
-        request.method.parse()?,
-        format!("{}{}", store.url, request.path),
-    );
-    for (name, value) in &request.headers {
-        asked = asked.header(*name, value);
-    }
-    let answer = asked.send().await?;
+    let answer = request.send(http, &store.url).await?;
     let status = answer.status().as_u16();
-    let mut body = Value::Null;
-    if status == 200 {
-        body = answer.json().await?;
-        if let Some(cursor) = body.get_mut("nextCursor") {
-            *cursor = cursor.is_string().into();
-        }
+    if status != 200 {
+        return Ok((status, Value::Null));
+    }
+    let mut body: Value = answer.json().await?;
+    if let Some(cursor) = body.get_mut("nextCursor") {
+        *cursor = cursor.is_string().into();
     }
     Ok((status, body))
-}
-
-const fn uuid_of_nothing() -> &'static str {
-    "00000000-0000-4000-8000-000000000000"
 }
 
 impl Figures {
@@ -293,15 +290,12 @@ impl Figures {
     }
 
     fn cell(mut self) -> String {
-        format!(
-            "{:.0} ({:.0})",
-            median(&mut self.rates),
-            median(&mut self.cpu)
-        )
+        let (rate, cpu) = (median(&mut self.rates), median(&mut self.cpu));
+        format!("{rate:.0} ({cpu:.0})")
     }
 }
 
-fn report(results: impl Iterator<Item = (Workload, [Figures; NAMES.len()])>) {
+fn report(results: Results) {
     let (mut rows, mut bars) = (Vec::new(), Vec::new());
     for (workload, figures) in results {
         let [lectern, fastify, fastapi, next] = &figures;
@@ -309,28 +303,28 @@ fn report(results: impl Iterator<Item = (Workload, [Figures; NAMES.len()])>) {
             Workload::W5 => (5.0, 2.0),
             _ => (10.0, 3.0),
         };
-        let best = each(f64::max, &fastify.rates, &fastapi.rates);
-        let least = each(f64::min, &fastify.cpu, &fastapi.cpu);
-        let least = each(f64::min, &least, &next.cpu);
-        for (what, ratio, bar) in [
+        let fastest = each(f64::max, &fastify.rates, &fastapi.rates);
+        let cheapest = each(f64::min, &fastify.cpu, &fastapi.cpu);
+        let cheapest = each(f64::min, &cheapest, &next.cpu);
+        for (what, found, bar) in [
             (
-                "rate to Next.js's",
+                "rate to Next.js",
                 ratio(&lectern.rates, &next.rates),
                 to_next,
             ),
             (
-                "rate to the best of the others",
-                ratio(&lectern.rates, &best),
+                "rate to the faster of the others",
+                ratio(&lectern.rates, &fastest),
                 to_others,
             ),
             (
-                "CPU of the best of the others to Lectern's",
-                ratio(&least, &lectern.cpu),
+                "CPU of the cheapest of them to Lectern's",
+                ratio(&cheapest, &lectern.cpu),
                 3.0,
             ),
         ] {
-            let found = ratio.unwrap_or_default();
-            bars.push(Bar::at_least(format!("{workload}: {what}"), found, bar));
+            let what = format!("{workload}: {what}");
+            bars.push(Bar::at_least(what, found.unwrap_or_default(), bar));
         }
         let cells = figures.map(Figures::cell);
         rows.push([vec![workload.to_string()], cells.to_vec()].concat());
