@@ -11,6 +11,7 @@ mod process;
 mod rig;
 mod rivals;
 mod run;
+mod stacks;
 mod steady;
 mod store;
 mod table;
