@@ -47,8 +47,12 @@ struct Figures {
     cpu: Vec<f64>,
 }
 
-/// Lectern's figures, and then those of the others in their order.
-type Results = Vec<(Workload, [Figures; 4])>;
+/// A workload, and how each does in it: Lectern, and then the others in their order.
+struct Contest {
+    workload: Workload,
+    requests: PathBuf,
+    figures: [Figures; 4],
+}
 
 /// Measures, and prints the figures and the bars.
 ///
@@ -57,31 +61,26 @@ type Results = Vec<(Workload, [Figures; 4])>;
 pub async fn run(lectern: &Path, options: &Options) -> anyhow::Result<()> {
     let rig = Rig::start(lectern, &options.scale)?;
     let rivals = stacks::start(&rig).await?;
-    let mut results = Results::default();
+    let mut contests = Vec::new();
     for &workload in &options.only {
-        let file = write(&rig, workload)?;
-        // Their languages compile what runs often, some time after it began to.
+        let requests = write(&rig, workload)?;
+        // What runs often is compiled by their languages, some time after it began to.
         for rival in &rivals {
-            wrk::drive(&rival.store.url, &file, WARM_UP).await?;
+            wrk::drive(&rival.store.url, &requests, WARM_UP).await?;
         }
-        results.push((workload, Default::default()));
+        contests.push(Contest {
+            workload,
+            requests,
+            figures: Default::default(),
+        });
     }
     for round in 1..=options.rounds {
-        for (workload, [lectern, others @ ..]) in &mut results {
-            eprintln!("round {round}: {workload}");
-            let file = write(&rig, *workload)?;
-            // It runs in its own turn alone: it listens to what the others change, which would cost them something.
-            let store = rig.serve("beside-rivals", &[], &[]).await?;
-            lectern
-                .measure(&rig, &store, &file, options.seconds)
-                .await?;
-            drop(store);
-            for (figures, Rival { store, .. }) in others.iter_mut().zip(&rivals) {
-                figures.measure(&rig, store, &file, options.seconds).await?;
-            }
+        for contest in &mut contests {
+            eprintln!("round {round}: {}", contest.workload);
+            contest.play(&rig, &rivals, options.seconds).await?;
         }
     }
-    report(results, &rivals);
+    report(contests, &rivals);
     drop(rivals);
     rig.clerk.stop().await;
     Ok(())
@@ -100,6 +99,22 @@ fn write(rig: &Rig, workload: Workload) -> anyhow::Result<PathBuf> {
     let file = rig.folder.join(format!("{workload:?}-rivals.txt"));
     wrk::write(&requests, &file)?;
     Ok(file)
+}
+
+impl Contest {
+    async fn play(&mut self, rig: &Rig, rivals: &[Rival], seconds: u32) -> anyhow::Result<()> {
+        let [lectern, others @ ..] = &mut self.figures;
+        // It runs in its own turn alone: it listens to what the others change, which would cost them something.
+        let store = rig.serve("beside-rivals", &[], &[]).await?;
+        lectern
+            .measure(rig, &store, &self.requests, seconds)
+            .await?;
+        drop(store);
+        for (figures, Rival { store, .. }) in others.iter_mut().zip(rivals) {
+            figures.measure(rig, store, &self.requests, seconds).await?;
+        }
+        Ok(())
+    }
 }
 
 impl Figures {
@@ -132,9 +147,12 @@ impl Figures {
     }
 }
 
-fn report(results: Results, rivals: &[Rival]) {
+fn report(contests: Vec<Contest>, rivals: &[Rival]) {
     let (mut rows, mut bars) = (Vec::new(), Vec::new());
-    for (workload, figures) in results {
+    for Contest {
+        workload, figures, ..
+    } in contests
+    {
         let [lectern, fastify, fastapi, next] = &figures;
         let (to_next, to_others) = match workload {
             Workload::W5 => (5.0, 2.0),
