@@ -17,6 +17,7 @@ use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::auth::keys::KeyTimings;
+use crate::auth::still;
 use crate::auth::token::{Verifier, VerifierConfig};
 use crate::cache::Cache;
 use crate::config::Config;
@@ -235,6 +236,7 @@ pub fn app(
             web::PathConfig::default().error_handler(|_, _| Problem::new(Code::NotFound).into()),
         )
         .default_service(web::to(problems::unmatched))
+        .wrap(from_fn(still::may_still))
         .wrap(from_fn(methods::head_as_get))
         .wrap(from_fn(etag::conditional))
         .wrap(from_fn(idempotency::once))

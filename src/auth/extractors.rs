@@ -145,13 +145,25 @@ fn signed_in(request: &HttpRequest) -> impl Future<Output = Result<CurrentUser, 
     }
 }
 
+/// The person behind the request, as far as somebody wanted to know.
+///
+/// # Errors
+/// Why they were refused.
+pub async fn known_caller(request: &HttpRequest) -> Result<Option<CurrentUser>, Problem> {
+    match asked_for(request) {
+        Some(caller) => caller.await,
+        None => Ok(None),
+    }
+}
+
+fn asked_for(request: &HttpRequest) -> Option<Extraction<Option<CurrentUser>>> {
+    let extensions = request.extensions();
+    extensions.get::<Extraction<Option<CurrentUser>>>().cloned()
+}
+
 /// The person behind the request, asked for once however many want to know.
 pub fn caller(request: &HttpRequest) -> Extraction<Option<CurrentUser>> {
-    let known = request
-        .extensions()
-        .get::<Extraction<Option<CurrentUser>>>()
-        .cloned();
-    known.unwrap_or_else(|| {
+    asked_for(request).unwrap_or_else(|| {
         let caller = authenticate(request).boxed_local().shared();
         request.extensions_mut().insert(caller.clone());
         caller

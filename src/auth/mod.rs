@@ -4,4 +4,5 @@ pub mod extractors;
 pub mod gate;
 pub mod keys;
 pub mod policy;
+pub mod still;
 pub mod token;

@@ -6,7 +6,7 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::middleware::Next;
 
-/// Innermost middleware: routes a HEAD as a GET. The server leaves the body out by itself, since it
+/// Middleware close to the routes: routes a HEAD as a GET. The server leaves the body out by itself, since it
 /// remembers what the request line said.
 pub async fn head_as_get(
     mut request: ServiceRequest,

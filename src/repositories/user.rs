@@ -70,6 +70,14 @@ impl Person {
     pub fn may_open(&self, course_id: Uuid) -> bool {
         self.courses.binary_search(&course_id).is_ok()
     }
+
+    /// Whether they may do all that this one may: the same person, a while ago.
+    pub fn may_all_that(&self, before: &Self) -> bool {
+        let is_admin = |person: &Self| person.row.role == UserRole::Admin;
+        self.row.deleted_at.is_none()
+            && (is_admin(self) || !is_admin(before))
+            && before.courses.iter().all(|course| self.may_open(*course))
+    }
 }
 
 /// Somebody new, who holds nothing.

@@ -43,6 +43,46 @@ async fn who_was_deleted_a_moment_ago_is_told_so_when_asking_for_it_again() {
     app.finish_with_work_left().await;
 }
 
+/// H: D12
+#[tokio::test]
+async fn who_loses_a_course_while_it_is_read_is_not_told_what_is_in_it() {
+    let app = TestApp::start().await;
+    let (admin, learner) = (app.admin(), app.learner("one"));
+    let shop = Shop::open(&app).await;
+    let me = id(&learner.get("/v1/me").await.expect(200));
+    let grants = format!("/v1/admin/users/{me}/grants");
+    let granted = json!({ "courseId": shop.course });
+    let grant = id(&admin.post(&grants, granted).await.expect(201));
+    let player = format!("/v1/courses/{}", shop.course);
+    for is_revoked in [false, true] {
+        let mut owner = app.db();
+        owner
+            .batch_execute("BEGIN; LOCK TABLE lessons IN ACCESS EXCLUSIVE MODE")
+            .unwrap();
+        let meanwhile = async {
+            let reading = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query_start < clock_timestamp() - interval '1 second'";
+            until("the course is read for a second", async || {
+                app.count(reading) == 1
+            })
+            .await;
+            if is_revoked {
+                let grant = format!("{grants}/{grant}");
+                admin.delete(&grant).await.expect(204);
+            }
+            owner.batch_execute("COMMIT").unwrap();
+        };
+        let (answer, ()) = join(learner.get(&player), meanwhile).await;
+        if is_revoked {
+            answer.expect_problem(503, "database-unavailable");
+        } else {
+            answer.expect(200);
+        }
+    }
+    let again = learner.get(&player).await;
+    again.expect_problem(403, "course-access-required");
+    app.finish().await;
+}
+
 /// H: F10, D12
 #[tokio::test]
 async fn who_was_demoted_a_moment_ago_changes_nothing_more_and_who_was_promoted_is_the_last_admin()
