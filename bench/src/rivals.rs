@@ -64,7 +64,7 @@ pub async fn run(lectern: &Path, options: &Options) -> anyhow::Result<()> {
     let mut contests = Vec::new();
     for &workload in &options.only {
         let requests = write(&rig, workload)?;
-        // What runs often is compiled by their languages, some time after it began to.
+        // Their languages compile what runs often, but only after a while.
         for rival in &rivals {
             wrk::drive(&rival.store.url, &requests, WARM_UP).await?;
         }
