@@ -9,7 +9,9 @@ mod pgbench;
 mod postgres;
 mod process;
 mod rig;
+mod rivals;
 mod run;
+mod stacks;
 mod steady;
 mod store;
 mod table;
@@ -43,6 +45,8 @@ enum Command {
     Cost(cost::Options),
     /// Ask a small store and a large one by turns
     Growth(growth::Options),
+    /// Ask servers of other stacks by turns with the program, for the same on the same database
+    Rivals(rivals::Options),
     /// Deliver webhook events at a steady rate: how long receipts take, and how long the inbox needs afterwards
     Webhooks(webhooks::Options),
     /// Serve fixed answers, configured as `lectern serve` is
@@ -67,6 +71,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Load(options) => load::run(&lectern()?, &options).await,
         Command::Cost(options) => cost::run(&lectern()?, &options).await,
         Command::Growth(options) => growth::run(&lectern()?, &options).await,
+        Command::Rivals(options) => rivals::run(&lectern()?, &options).await,
         Command::Webhooks(options) => webhooks::run(&lectern()?, &options).await,
         Command::Fixed => fixed::serve().await,
     }

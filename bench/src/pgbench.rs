@@ -89,14 +89,7 @@ impl<'a> Recorder<'a> {
 
     /// Returns the length of the answer, in bytes.
     async fn ask(&self, store: &Store, request: &Request) -> anyhow::Result<usize> {
-        let method = request.method.parse()?;
-        let mut asked = self
-            .http
-            .request(method, format!("{}{}", store.url, request.path));
-        for (name, value) in &request.headers {
-            asked = asked.header(*name, value);
-        }
-        let answer = asked.body(request.body.clone()).send().await?;
+        let answer = request.send(&self.http, &store.url).await?;
         let status = answer.status();
         let body = answer.bytes().await?;
         ensure!(

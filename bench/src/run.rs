@@ -237,7 +237,7 @@ impl Contest {
 }
 
 /// The median of what each round says of one against the other.
-fn ratio(these: &[f64], those: &[f64]) -> Option<f64> {
+pub fn ratio(these: &[f64], those: &[f64]) -> Option<f64> {
     let mut ratios: Vec<_> = these
         .iter()
         .zip(those)

@@ -44,6 +44,22 @@ impl Request {
         }
     }
 
+    /// Sends it to a store at this address.
+    ///
+    /// # Errors
+    /// When it cannot be sent.
+    pub async fn send(
+        &self,
+        http: &reqwest::Client,
+        url: &str,
+    ) -> anyhow::Result<reqwest::Response> {
+        let mut asked = http.request(self.method.parse()?, format!("{url}{}", self.path));
+        for (name, value) in &self.headers {
+            asked = asked.header(*name, value);
+        }
+        Ok(asked.body(self.body.clone()).send().await?)
+    }
+
     fn by(mut self, learner: &Learner) -> Self {
         let authorization = format!("Bearer {}", learner.token);
         self.headers.push(("Authorization", authorization));
