@@ -117,9 +117,10 @@ impl AppState {
         let freshness = Freshness::new(hearing.clone());
         let db = Db::new(&config, freshness.clone());
         let metrics = Metrics::new(config.database_pool_size, db.waits());
+        let cache = Cache::new(config.cache_bytes, db.clone(), &freshness, &metrics);
         Ok(Self(Arc::new(Inner {
-            cache: Cache::new(config.cache_bytes, db.clone(), &freshness, &metrics),
-            ticking: Ticking::new(db.clone(), freshness.clone()),
+            ticking: Ticking::new(db.clone(), cache.clone(), freshness.clone()),
+            cache,
             db,
             verifier: Verifier::new(verifier, http.clone()),
             clerk: Clerk::new(&config.clerk, http.clone(), metrics.provider_calls.clone()),

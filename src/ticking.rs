@@ -6,14 +6,18 @@
 use std::collections::{HashSet, VecDeque};
 use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
-use diesel::PgConnection;
+use diesel::prelude::*;
 use diesel::r2d2::R2D2Connection;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
+use crate::cache::Cache;
 use crate::db::Db;
 use crate::freshness::{Freshness, Tag};
 use crate::problem::{Code, Problem, database_unavailable};
+use crate::repositories::user::Person;
 use crate::repositories::user_lesson_complete::{self, Tick};
 
 /// How many are written together at most: as many learners as one notice can name (`announce`).
@@ -23,8 +27,28 @@ const BATCH: usize = 150;
 type Answer = Result<(), Problem>;
 
 struct Waiting {
-    tick: Tick,
+    asked: Asked,
     answer: oneshot::Sender<Answer>,
+}
+
+/// Who wants what.
+#[derive(Clone)]
+struct Asked {
+    learner: Arc<Person>,
+    lesson_id: Uuid,
+    completed: bool,
+}
+
+impl Asked {
+    /// Judged now, by what is kept: those who wait may lose the right meanwhile.
+    fn tick(&self, cache: &Cache) -> Tick {
+        Tick {
+            user_id: self.learner.row.id,
+            lesson_id: self.lesson_id,
+            completed: self.completed,
+            allowed: cache.may_complete(&self.learner, self.lesson_id),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -41,15 +65,17 @@ struct Writing;
 #[derive(Clone)]
 pub struct Ticking {
     db: Db,
+    cache: Cache,
     freshness: Freshness,
     queue: Arc<Mutex<Queue>>,
 }
 
 impl Ticking {
     /// An empty queue.
-    pub fn new(db: Db, freshness: Freshness) -> Self {
+    pub fn new(db: Db, cache: Cache, freshness: Freshness) -> Self {
         Self {
             db,
+            cache,
             freshness,
             queue: Arc::default(),
         }
@@ -60,9 +86,14 @@ impl Ticking {
     /// # Errors
     /// 404 for a lesson that counts for nobody, 403 `course-access-required` for those who do not hold its course; 503
     /// when the database does not answer.
-    pub async fn set(&self, tick: Tick) -> Answer {
+    pub async fn set(&self, learner: Arc<Person>, lesson_id: Uuid, completed: bool) -> Answer {
+        let asked = Asked {
+            learner,
+            lesson_id,
+            completed,
+        };
         let (answer, answered) = oneshot::channel();
-        if let Some(writing) = self.enqueue(Waiting { tick, answer }) {
+        if let Some(writing) = self.enqueue(Waiting { asked, answer }) {
             // In a task of its own: the one who happens to be first may hang up.
             tokio::spawn(self.clone().write(writing));
         }
@@ -87,7 +118,7 @@ impl Ticking {
         let mut queue = self.lock();
         let mut seen = HashSet::new();
         let is_new =
-            |waiting: &&Waiting| seen.insert((waiting.tick.user_id, waiting.tick.lesson_id));
+            |Waiting { asked, .. }: &&Waiting| seen.insert((asked.learner.row.id, asked.lesson_id));
         let count = queue.waiting.iter().take(BATCH).take_while(is_new).count();
         if count == 0 {
             queue.writer = Weak::new();
@@ -101,10 +132,11 @@ impl Ticking {
             if batch.is_empty() {
                 return;
             }
-            let ticks: Vec<_> = batch.iter().map(|waiting| waiting.tick).collect();
-            let freshness = self.freshness.clone();
+            let asked: Vec<_> = batch.iter().map(|waiting| waiting.asked.clone()).collect();
+            let (cache, freshness) = (self.cache.clone(), self.freshness.clone());
             let write = move |conn: &mut PgConnection| {
-                let written = write_batch(conn, &ticks);
+                let ticks: Vec<_> = asked.iter().map(|asked| asked.tick(&cache)).collect();
+                let written = write_batch(conn, &cache, &ticks);
                 // Also when nobody knows whether it was committed.
                 for tick in &ticks {
                     freshness.bump(Tag::Progress(tick.user_id));
@@ -127,25 +159,47 @@ impl Ticking {
     }
 }
 
-/// An answer for each. What fails together, because a lesson among them is just being removed, is written one by one.
-fn write_batch(conn: &mut PgConnection, ticks: &[Tick]) -> Result<Vec<Answer>, Problem> {
-    match user_lesson_complete::set(conn, ticks) {
-        Err(error) if ticks.len() > 1 && !conn.is_broken() => {
+/// An answer for each. What fails together, because a lesson among them is just being removed, is written one by one, and
+/// nothing is taken as known.
+fn write_batch(
+    conn: &mut PgConnection,
+    cache: &Cache,
+    ticks: &[Tick],
+) -> Result<Vec<Answer>, Problem> {
+    match write_together(conn, cache, ticks) {
+        Err(error) if !conn.is_broken() => {
             tracing::info!(%error, "ticks are written one by one");
-            let alone = |tick| {
-                let judged = user_lesson_complete::set(conn, slice::from_ref(tick))?;
-                answer(judged.first().copied().flatten())
+            let alone = |tick: &Tick| {
+                let tick = Tick {
+                    allowed: false,
+                    ..*tick
+                };
+                let answers = write_together(conn, cache, slice::from_ref(&tick))?;
+                answers.into_iter().collect()
             };
             Ok(ticks.iter().map(alone).collect())
         }
-        judged => Ok(judged?.into_iter().map(answer).collect()),
+        answers => Ok(answers?),
     }
 }
 
-fn answer(may_complete: Option<bool>) -> Answer {
-    match may_complete {
-        Some(true) => Ok(()),
-        Some(false) => Err(Problem::new(Code::CourseAccessRequired)),
-        None => Err(Problem::new(Code::NotFound)),
-    }
+/// An answer for each, and what the database had to look up is known from now on.
+fn write_together(
+    conn: &mut PgConnection,
+    cache: &Cache,
+    ticks: &[Tick],
+) -> QueryResult<Vec<Answer>> {
+    let read_at = Instant::now();
+    let judged = user_lesson_complete::set(conn, ticks)?;
+    let answers = ticks.iter().zip(judged).map(|(tick, judged)| {
+        if let Some(course_id) = judged.course_id {
+            cache.lesson_counts_in(tick.lesson_id, course_id, read_at);
+        }
+        match judged.may_complete {
+            Some(true) => Ok(()),
+            Some(false) => Err(Problem::new(Code::CourseAccessRequired)),
+            None => Err(Problem::new(Code::NotFound)),
+        }
+    });
+    Ok(answers.collect())
 }

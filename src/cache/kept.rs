@@ -61,6 +61,20 @@ impl Keep for Outline {
     }
 }
 
+/// The course in which a lesson counts toward progress.
+#[derive(Debug)]
+pub struct CountsIn(pub Uuid);
+
+impl Keep for CountsIn {
+    fn tags(&self) -> impl AsRef<[Tag]> {
+        [Tag::Course(self.0)]
+    }
+
+    fn weight(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
 impl Keep for Ticks {
     fn tags(&self) -> impl AsRef<[Tag]> {
         [Tag::Progress(self.learner)]

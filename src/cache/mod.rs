@@ -17,7 +17,7 @@ use diesel::prelude::QueryResult;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use self::kept::Held;
+use self::kept::{CountsIn, Held};
 pub use self::shelf::Keep;
 use self::shelf::Shelf;
 use crate::auth::token::{Claims, TokenError, Verified, Verifier};
@@ -45,6 +45,7 @@ struct Inner {
     held: Shelf<Uuid, Held>,
     outlines: Shelf<Uuid, Outline>,
     ticks: Shelf<Uuid, Ticks>,
+    lessons: Shelf<Uuid, CountsIn>,
     /// By address.
     pages: Shelf<String, Finished>,
 }
@@ -56,15 +57,20 @@ impl Cache {
     /// Empty shelves that share so many bytes; with none, everything is read from the database.
     pub fn new(bytes: u64, db: Db, freshness: &Freshness, metrics: &Metrics) -> Self {
         // Outlines are the largest, and many learners look at the same one.
-        let tenths = |count| bytes / 10 * count;
+        let twentieths = |count| bytes / 20 * count;
         Self(Arc::new(Inner {
             db,
-            sessions: Shelf::new(tenths(1), freshness.clone(), metrics.cache("sessions")),
-            people: Shelf::new(tenths(1), freshness.clone(), metrics.cache("people")),
-            held: Shelf::new(tenths(1), freshness.clone(), metrics.cache("held_courses")),
-            outlines: Shelf::new(tenths(4), freshness.clone(), metrics.cache("outlines")),
-            ticks: Shelf::new(tenths(1), freshness.clone(), metrics.cache("ticks")),
-            pages: Shelf::new(tenths(2), freshness.clone(), metrics.cache("pages")),
+            sessions: Shelf::new(twentieths(2), freshness.clone(), metrics.cache("sessions")),
+            people: Shelf::new(twentieths(2), freshness.clone(), metrics.cache("people")),
+            held: Shelf::new(
+                twentieths(2),
+                freshness.clone(),
+                metrics.cache("held_courses"),
+            ),
+            outlines: Shelf::new(twentieths(7), freshness.clone(), metrics.cache("outlines")),
+            ticks: Shelf::new(twentieths(2), freshness.clone(), metrics.cache("ticks")),
+            lessons: Shelf::new(twentieths(1), freshness.clone(), metrics.cache("lessons")),
+            pages: Shelf::new(twentieths(4), freshness.clone(), metrics.cache("pages")),
         }))
     }
 
@@ -162,6 +168,22 @@ impl Cache {
         let tags = vec![Tag::User(learner), Tag::Progress(learner)];
         let (found, _) = self.0.db.read_anywhere(tags, read).await?;
         Ok(found)
+    }
+
+    /// Whether it is known that somebody may tick a lesson off: it counts in a course that they hold. When not, the
+    /// database has to look.
+    pub fn may_complete(&self, learner: &Person, lesson_id: Uuid) -> bool {
+        let learner = self.0.people.get(&learner.row.clerk_user_id);
+        let course = self.0.lessons.get(&lesson_id);
+        learner
+            .zip(course)
+            .is_some_and(|(learner, course)| learner.may_open(course.0))
+    }
+
+    /// A lesson counts in this course, as the database said. All that was committed before `read_at` is in it.
+    pub fn lesson_counts_in(&self, lesson_id: Uuid, course_id: Uuid, read_at: Instant) {
+        let course = Arc::new(CountsIn(course_id));
+        self.0.lessons.put(lesson_id, &course, read_at);
     }
 
     /// The answer that an address has for everybody. `make` reads what it says.

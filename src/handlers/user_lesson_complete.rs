@@ -7,7 +7,6 @@ use super::no_content;
 use crate::app::AppState;
 use crate::auth::extractors::CurrentUser;
 use crate::problem::Problem;
-use crate::repositories::user_lesson_complete::Tick;
 
 /// Tick a lesson off
 #[utoipa::path(
@@ -43,11 +42,6 @@ async fn set(
     lesson_id: Uuid,
     completed: bool,
 ) -> Result<HttpResponse, Problem> {
-    let tick = Tick {
-        user_id: user.id(),
-        lesson_id,
-        completed,
-    };
-    state.ticking.set(tick).await?;
+    state.ticking.set(user.person, lesson_id, completed).await?;
     Ok(no_content())
 }

@@ -14,28 +14,34 @@ pub struct Tick {
     pub user_id: Uuid,
     pub lesson_id: Uuid,
     pub completed: bool,
+    /// Whether it is known that the learner may, so that the database does not look.
+    pub allowed: bool,
 }
 
-/// Whether a learner may open the lesson's course; `None` for a lesson that counts for nobody.
+/// What became of a [`Tick`].
 #[derive(Debug, Clone, Copy, QueryableByName)]
-struct Judged {
+pub struct Judged {
+    /// Whether the learner may open the lesson's course; `None` for a lesson that counts for nobody.
     #[diesel(sql_type = Nullable<Bool>)]
-    may_complete: Option<bool>,
+    pub may_complete: Option<bool>,
+    /// The course in which the lesson counts, as far as the database looked.
+    #[diesel(sql_type = Nullable<SqlUuid>)]
+    pub course_id: Option<Uuid>,
 }
 
 /// Ticks lessons off and unticks them, as far as each learner may, in one statement; again changes nothing. No learner
-/// and lesson may come twice. Returns for each in its order whether the learner may; `None` when the lesson counts for
-/// nobody.
-pub fn set(conn: &mut PgConnection, ticks: &[Tick]) -> QueryResult<Vec<Option<bool>>> {
+/// and lesson may come twice. Returns what became of each, in their order.
+pub fn set(conn: &mut PgConnection, ticks: &[Tick]) -> QueryResult<Vec<Judged>> {
     let learners: Vec<_> = ticks.iter().map(|tick| tick.user_id).collect();
     let lessons: Vec<_> = ticks.iter().map(|tick| tick.lesson_id).collect();
     let completed: Vec<_> = ticks.iter().map(|tick| tick.completed).collect();
+    let allowed: Vec<_> = ticks.iter().map(|tick| tick.allowed).collect();
     let statement = diesel::sql_query(include_str!("set_ticks.sql"))
         .bind::<Array<SqlUuid>, _>(learners)
         .bind::<Array<SqlUuid>, _>(lessons)
-        .bind::<Array<Bool>, _>(completed);
-    let judged: Vec<Judged> = Prepared(statement).load(conn)?;
-    Ok(judged.iter().map(|judged| judged.may_complete).collect())
+        .bind::<Array<Bool>, _>(completed)
+        .bind::<Array<Bool>, _>(allowed);
+    Prepared(statement).load(conn)
 }
 
 /// The lessons that a person ticked off and when, newest first.

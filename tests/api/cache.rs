@@ -160,6 +160,59 @@ async fn what_was_read_once_is_not_read_again_until_it_changes() {
     app.finish().await;
 }
 
+/// H: D12
+#[tokio::test]
+async fn who_may_tick_a_lesson_off_is_looked_up_once_until_it_changes() {
+    let app = TestApp::start().await;
+    let _listener = hears(&app.state).await;
+    let shop = Shop::open(&app).await;
+    let (admin, learner) = (app.admin(), app.learner("one"));
+    let me = id(&learner.get("/v1/me").await.expect(200));
+    let grants = format!("/v1/admin/users/{me}/grants");
+    let granted = json!({ "courseId": shop.course });
+    let grant = id(&admin.post(&grants, granted.clone()).await.expect(201));
+    let completion = format!("/v1/me/lessons/{}/completion", shop.welcome);
+    // Of what is done so, nobody hears.
+    let silently = |change: &str| {
+        app.sql(&format!(
+            "SET session_replication_role = replica; {change} '{}'",
+            shop.welcome
+        ));
+    };
+    let is_known = async || {
+        learner.put(&completion).await.expect(204);
+        silently(
+            "UPDATE course_sections SET status = 'private' FROM lessons WHERE section_id = course_sections.id AND lessons.id =",
+        );
+        let again = learner.delete(&completion).await;
+        silently(
+            "UPDATE course_sections SET status = 'public' FROM lessons WHERE section_id = course_sections.id AND lessons.id =",
+        );
+        again.status == 204
+    };
+    until("it is known that the learner may", is_known).await;
+    let path = format!("/v1/admin/lessons/{}", shop.welcome);
+    admin.change(&path, json!({ "status": "private" })).await;
+    let refused = learner.put(&completion).await;
+    refused.expect_problem(404, "not-found");
+    admin.change(&path, json!({ "status": "public" })).await;
+    until("it is known again", is_known).await;
+    let grant = format!("{grants}/{grant}");
+    admin.delete(&grant).await.expect(204);
+    for refused in [
+        learner.put(&completion).await,
+        learner.delete(&completion).await,
+    ] {
+        refused.expect_problem(403, "course-access-required");
+    }
+    admin.post(&grants, granted).await.expect(201);
+    until("it is known once more", is_known).await;
+    silently("UPDATE lessons SET id = gen_random_uuid() WHERE id =");
+    let refused = learner.put(&completion).await;
+    refused.expect_problem(404, "not-found");
+    app.finish().await;
+}
+
 /// An instance that does not hear keeps nothing: it answers right, with the database's help.
 #[tokio::test]
 async fn a_deaf_instance_asks_the_database() {
