@@ -74,17 +74,10 @@ async fn the_request_after_a_revocation_is_refused() {
     let app = TestApp::start().await;
     let shop = Shop::open(&app).await;
     let (admin, learner) = (app.admin(), app.learner("one"));
-    let grants = format!("/v1/admin/users/{}/grants", id_of(&learner).await);
-    let grant = admin
-        .post(&grants, json!({ "courseId": shop.course }))
-        .await
-        .expect(201);
+    let grant = shop.give(&admin, &learner).await;
     let lesson = shop.lesson_path(&shop.first_steps);
     learner.get(&lesson).await.expect(200);
-    admin
-        .delete(&format!("{grants}/{}", grant["id"].as_str().unwrap()))
-        .await
-        .expect(204);
+    admin.delete(&grant).await.expect(204);
     learner
         .get(&lesson)
         .await
@@ -98,19 +91,12 @@ async fn progress_is_hidden_while_access_is_gone_and_back_with_it() {
     let app = TestApp::start().await;
     let shop = Shop::open(&app).await;
     let (admin, learner) = (app.admin(), app.learner("one"));
-    let grants = format!("/v1/admin/users/{}/grants", id_of(&learner).await);
-    let grant = admin
-        .post(&grants, json!({ "courseId": shop.course }))
-        .await
-        .expect(201);
+    let grant = shop.give(&admin, &learner).await;
     learner
         .put(&format!("/v1/me/lessons/{}/completion", shop.welcome))
         .await
         .expect(204);
-    admin
-        .delete(&format!("{grants}/{}", grant["id"].as_str().unwrap()))
-        .await
-        .expect(204);
+    admin.delete(&grant).await.expect(204);
     assert_eq!(
         learner.get("/v1/me/courses").await.expect(200)["data"],
         json!([])
@@ -122,10 +108,7 @@ async fn progress_is_hidden_while_access_is_gone_and_back_with_it() {
             .expect(200)["completed"],
         false
     );
-    admin
-        .post(&grants, json!({ "courseId": shop.course }))
-        .await
-        .expect(201);
+    shop.give(&admin, &learner).await;
     assert_eq!(
         learner.get("/v1/me/courses").await.expect(200)["data"][0]["completedLessonCount"],
         1

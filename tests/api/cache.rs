@@ -49,10 +49,7 @@ async fn who_loses_a_course_while_it_is_read_is_not_told_what_is_in_it() {
     let app = TestApp::start().await;
     let (admin, learner) = (app.admin(), app.learner("one"));
     let shop = Shop::open(&app).await;
-    let me = id(&learner.get("/v1/me").await.expect(200));
-    let grants = format!("/v1/admin/users/{me}/grants");
-    let granted = json!({ "courseId": shop.course });
-    let grant = id(&admin.post(&grants, granted).await.expect(201));
+    let grant = shop.give(&admin, &learner).await;
     let player = format!("/v1/courses/{}", shop.course);
     for is_revoked in [false, true] {
         let mut owner = app.db();
@@ -66,7 +63,6 @@ async fn who_loses_a_course_while_it_is_read_is_not_told_what_is_in_it() {
             })
             .await;
             if is_revoked {
-                let grant = format!("{grants}/{grant}");
                 admin.delete(&grant).await.expect(204);
             }
             owner.batch_execute("COMMIT").unwrap();
@@ -167,10 +163,7 @@ async fn who_may_tick_a_lesson_off_is_looked_up_once_until_it_changes() {
     let _listener = hears(&app.state).await;
     let shop = Shop::open(&app).await;
     let (admin, learner) = (app.admin(), app.learner("one"));
-    let me = id(&learner.get("/v1/me").await.expect(200));
-    let grants = format!("/v1/admin/users/{me}/grants");
-    let granted = json!({ "courseId": shop.course });
-    let grant = id(&admin.post(&grants, granted.clone()).await.expect(201));
+    let grant = shop.give(&admin, &learner).await;
     let completion = format!("/v1/me/lessons/{}/completion", shop.welcome);
     // Of what is done so, nobody hears.
     let silently = |change: &str| {
@@ -197,7 +190,6 @@ async fn who_may_tick_a_lesson_off_is_looked_up_once_until_it_changes() {
     refused.expect_problem(404, "not-found");
     admin.change(&path, json!({ "status": "public" })).await;
     until("it is known again", is_known).await;
-    let grant = format!("{grants}/{grant}");
     admin.delete(&grant).await.expect(204);
     for refused in [
         learner.put(&completion).await,
@@ -205,7 +197,7 @@ async fn who_may_tick_a_lesson_off_is_looked_up_once_until_it_changes() {
     ] {
         refused.expect_problem(403, "course-access-required");
     }
-    admin.post(&grants, granted).await.expect(201);
+    shop.give(&admin, &learner).await;
     until("it is known once more", is_known).await;
     silently("UPDATE lessons SET id = gen_random_uuid() WHERE id =");
     let refused = learner.put(&completion).await;

@@ -229,10 +229,7 @@ async fn a_refund_takes_only_what_its_own_purchase_gave_and_progress_waits() {
     hidden.expect_problem(403, "course-access-required");
     let mine = first.learner.get("/v1/me/courses").await.expect(200);
     assert_eq!(mine["data"], json!([]));
-    let me = id(&first.learner.get("/v1/me").await.expect(200));
-    let grants = format!("/v1/admin/users/{me}/grants");
-    let grant = json!({ "courseId": shop.course });
-    admin.post(&grants, grant).await.expect(201);
+    shop.give(&admin, &first.learner).await;
     let player = format!("/v1/courses/{}", shop.course);
     let player = first.learner.get(&player).await.expect(200);
     assert_eq!(player["completedLessonCount"], 1);

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use crate::support::cluster::Database;
 use crate::support::instance::until;
 use crate::support::replication::Pair;
-use crate::support::shop::id;
 use crate::support::{Client, Shop, TestApp};
 
 /// What an instance needs before it reads from its replica. It ends with this value.
@@ -148,14 +147,11 @@ async fn access_that_was_taken_is_gone_at_once_however_far_the_replica_is_behind
     let _ears = Ears::of(&app.state).await;
     let (admin, learner) = (app.admin(), app.learner("one"));
     let shop = Shop::open(&app).await;
-    let me = id(&learner.get("/v1/me").await.expect(200));
-    let grants = format!("/v1/admin/users/{me}/grants");
-    let granted = json!({ "courseId": shop.course });
-    let grant = id(&admin.post(&grants, granted).await.expect(201));
+    let grant = shop.give(&admin, &learner).await;
     let player = format!("/v1/courses/{}", shop.course);
     reads_there(&app.state, &learner, &player).await;
     pair.standby.sql("SELECT pg_wal_replay_pause()");
-    admin.delete(&format!("{grants}/{grant}")).await.expect(204);
+    admin.delete(&grant).await.expect(204);
     learner
         .get(&player)
         .await
