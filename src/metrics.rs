@@ -85,7 +85,7 @@ impl CacheLookups {
         self.hits.inc();
     }
 
-    /// It had to be made.
+    /// It was not.
     pub fn miss(&self) {
         self.misses.inc();
     }

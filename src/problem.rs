@@ -391,16 +391,18 @@ impl From<DieselError> for Problem {
             {
                 database_unavailable(&error)
             }
-            // SQLSTATE 40P01: one of two has to give way, and may try again.
-            DieselError::DatabaseError(_, info) if info.message() == "deadlock detected" => {
-                Self::new(Code::Conflict)
-            }
+            error if is_deadlock(error) => Self::new(Code::Conflict),
             DieselError::DatabaseError(kind, info) => {
                 constraint(*kind, info.constraint_name()).unwrap_or_else(|| Self::internal(&error))
             }
             _ => Self::internal(&error),
         }
     }
+}
+
+/// SQLSTATE 40P01, which Diesel does not tell: one of two has to give way, and may try again.
+pub fn is_deadlock(error: &DieselError) -> bool {
+    matches!(error, DieselError::DatabaseError(_, info) if info.message() == "deadlock detected")
 }
 
 /// The database cannot be reached or has no connection left: the log says which, the client waits a second.

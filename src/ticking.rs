@@ -1,22 +1,23 @@
 //! Ticking lessons off: what many learners do at the same time is written together.
 //!
 //! Every commit waits for the disk, and in Postgres those that notify wait for each other as well. So there is one
-//! writer, which takes all that waits and writes it in one statement; what comes meanwhile waits for the next.
+//! writer, which takes all that waits and writes it in one statement; what comes meanwhile waits for the next. Whether a
+//! learner may is taken from what is kept where that says yes; of all others the statement finds out.
 
 use std::collections::{HashSet, VecDeque};
-use std::slice;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use diesel::prelude::*;
-use diesel::r2d2::R2D2Connection;
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::auth::still::LONG;
 use crate::cache::Cache;
 use crate::db::Db;
 use crate::freshness::{Freshness, Tag};
-use crate::problem::{Code, Problem, database_unavailable};
+use crate::problem::{Code, Problem, database_unavailable, is_deadlock};
 use crate::repositories::user::Person;
 use crate::repositories::user_lesson_complete::{self, Tick};
 
@@ -32,7 +33,6 @@ struct Waiting {
 }
 
 /// Who wants what.
-#[derive(Clone)]
 struct Asked {
     learner: Arc<Person>,
     lesson_id: Uuid,
@@ -132,7 +132,8 @@ impl Ticking {
             if batch.is_empty() {
                 return;
             }
-            let asked: Vec<_> = batch.iter().map(|waiting| waiting.asked.clone()).collect();
+            let batch = batch.into_iter().map(|one| (one.asked, one.answer));
+            let (asked, waiting): (Vec<_>, Vec<_>) = batch.unzip();
             let (cache, freshness) = (self.cache.clone(), self.freshness.clone());
             let write = move |conn: &mut PgConnection| {
                 let ticks: Vec<_> = asked.iter().map(|asked| asked.tick(&cache)).collect();
@@ -144,12 +145,12 @@ impl Ticking {
                 written
             };
             let answers = self.db.read(write).await.unwrap_or_else(|problem| {
-                let alike = batch.iter().map(|_| Err(problem.clone()));
+                let alike = waiting.iter().map(|_| Err(problem.clone()));
                 alike.collect()
             });
-            for (waiting, answer) in batch.into_iter().zip(answers) {
+            for (waiting, answer) in waiting.into_iter().zip(answers) {
                 // Who has hung up needs no answer.
-                let _ = waiting.answer.send(answer);
+                let _ = waiting.send(answer);
             }
         }
     }
@@ -159,27 +160,41 @@ impl Ticking {
     }
 }
 
-/// An answer for each. What fails together, because a lesson among them is just being removed, is written one by one, and
-/// nothing is taken as known.
+/// An answer for each. What fails together because of one among them is written one by one.
 fn write_batch(
     conn: &mut PgConnection,
     cache: &Cache,
     ticks: &[Tick],
 ) -> Result<Vec<Answer>, Problem> {
-    match write_together(conn, cache, ticks) {
-        Err(error) if !conn.is_broken() => {
+    let begun = Instant::now();
+    let answers = write_together(conn, cache, ticks);
+    let judged_anew = |tick: &Tick| Tick {
+        allowed: false,
+        ..*tick
+    };
+    match answers {
+        Err(error) if may_be_of_one(&error) => {
             tracing::info!(%error, "ticks are written one by one");
-            let alone = |tick: &Tick| {
-                let tick = Tick {
-                    allowed: false,
-                    ..*tick
-                };
-                let answers = write_together(conn, cache, slice::from_ref(&tick))?;
-                answers.into_iter().collect()
+            let alone = |tick| {
+                let judged = write_together(conn, cache, &[judged_anew(tick)])?.pop();
+                judged.unwrap_or(Err(Problem::new(Code::NotFound)))
             };
             Ok(ticks.iter().map(alone).collect())
         }
+        // It stood still, behind a lock or a network that was cut, and what was known may hold no longer.
+        Ok(_) if begun.elapsed() >= LONG && ticks.iter().any(|tick| tick.allowed) => {
+            let ticks: Vec<_> = ticks.iter().map(judged_anew).collect();
+            Ok(write_together(conn, cache, &ticks)?)
+        }
         answers => Ok(answers?),
+    }
+}
+
+/// Whether one may have spoilt it for all: its lesson was removed since it was known to be there, or is just being removed.
+fn may_be_of_one(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _) => true,
+        error => is_deadlock(error),
     }
 }
 

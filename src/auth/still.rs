@@ -13,10 +13,10 @@ use crate::app::AppState;
 use crate::problem::{Code, Problem};
 
 /// What is read in less time was asked for a moment ago by somebody who had the right to it.
-const LONG: Duration = Duration::from_secs(1);
+pub const LONG: Duration = Duration::from_secs(1);
 
 /// Tells nobody what they lost the right to while it was read: that takes several seconds where a lock is in the way,
-/// or a network is cut and heals. A change looks at rights in its own transaction.
+/// or a network is cut and heals. A change looks at rights in its own transaction, or again after as long (`ticking.rs`).
 ///
 /// # Errors
 /// What the rest of the chain returns.

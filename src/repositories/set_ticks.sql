@@ -4,7 +4,7 @@
 -- deleted in the order of their keys, and only after all were made, since Postgres begins with the last of what changes
 -- something.
 WITH judged AS MATERIALIZED (
-    SELECT asked.*, found.course_id, allowed OR found.holds AS may_complete
+    SELECT asked.*, found.course_id, asked.allowed OR found.holds AS may_complete
     -- From sub-selects, so that Postgres expects the same of one tick as of many, and keeps one plan for all.
     FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::bool[]), (SELECT $4::bool[]))
         WITH ORDINALITY AS asked (user_id, lesson_id, completed, allowed, nth)
@@ -16,7 +16,7 @@ WITH judged AS MATERIALIZED (
         JOIN course_sections s ON s.id = l.section_id
         JOIN courses c ON c.id = s.course_id
         -- A null finds nothing without looking; a condition beside the join would be asked after it.
-        WHERE l.id = CASE WHEN NOT allowed THEN lesson_id END AND l.status <> 'private' AND s.status = 'public'
+        WHERE l.id = CASE WHEN NOT asked.allowed THEN asked.lesson_id END AND l.status <> 'private' AND s.status = 'public'
             AND l.deleted_at IS NULL AND s.deleted_at IS NULL AND c.deleted_at IS NULL
     ) AS found ON true
 ), unticked AS (

@@ -7,7 +7,7 @@ use fastrand::Rng;
 use futures_util::future::{join, join_all};
 use lectern::app::AppState;
 use lectern::listener::Listener;
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::instance::until;
@@ -43,6 +43,26 @@ async fn who_was_deleted_a_moment_ago_is_told_so_when_asking_for_it_again() {
     app.finish_with_work_left().await;
 }
 
+/// Lets a request wait for a table, for more than a second. Something else is done before it may go on.
+async fn stand_still(
+    app: &TestApp,
+    table: &str,
+    request: impl Future<Output = Reply>,
+    meanwhile: impl Future<Output = ()>,
+) -> Reply {
+    let mut owner = app.db();
+    let lock = format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE");
+    owner.batch_execute(&lock).unwrap();
+    let meanwhile = async {
+        let waiting = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query_start < clock_timestamp() - interval '1 second'";
+        let waits = async || app.count(waiting) == 1;
+        until("the request has stood still for a second", waits).await;
+        meanwhile.await;
+        owner.batch_execute("COMMIT").unwrap();
+    };
+    join(request, meanwhile).await.0
+}
+
 /// H: D12
 #[tokio::test]
 async fn who_loses_a_course_while_it_is_read_is_not_told_what_is_in_it() {
@@ -51,29 +71,15 @@ async fn who_loses_a_course_while_it_is_read_is_not_told_what_is_in_it() {
     let shop = Shop::open(&app).await;
     let grant = shop.give(&admin, &learner).await;
     let player = format!("/v1/courses/{}", shop.course);
-    for is_revoked in [false, true] {
-        let mut owner = app.db();
-        owner
-            .batch_execute("BEGIN; LOCK TABLE lessons IN ACCESS EXCLUSIVE MODE")
-            .unwrap();
-        let meanwhile = async {
-            let reading = "pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query_start < clock_timestamp() - interval '1 second'";
-            until("the course is read for a second", async || {
-                app.count(reading) == 1
-            })
-            .await;
-            if is_revoked {
-                admin.delete(&grant).await.expect(204);
-            }
-            owner.batch_execute("COMMIT").unwrap();
-        };
-        let (answer, ()) = join(learner.get(&player), meanwhile).await;
-        if is_revoked {
-            answer.expect_problem(503, "database-unavailable");
-        } else {
-            answer.expect(200);
-        }
-    }
+    let read = learner.get(&player);
+    let read = stand_still(&app, "lessons", read, async {}).await;
+    read.expect(200);
+    let revoke = async {
+        admin.delete(&grant).await.expect(204);
+    };
+    let read = learner.get(&player);
+    let read = stand_still(&app, "lessons", read, revoke).await;
+    read.expect_problem(503, "database-unavailable");
     let again = learner.get(&player).await;
     again.expect_problem(403, "course-access-required");
     app.finish().await;
@@ -166,21 +172,20 @@ async fn who_may_tick_a_lesson_off_is_looked_up_once_until_it_changes() {
     let grant = shop.give(&admin, &learner).await;
     let completion = format!("/v1/me/lessons/{}/completion", shop.welcome);
     // Of what is done so, nobody hears.
-    let silently = |change: &str| {
-        app.sql(&format!(
-            "SET session_replication_role = replica; {change} '{}'",
-            shop.welcome
+    let silently = |change: String| {
+        app.sql(&format!("SET session_replication_role = replica; {change}"));
+    };
+    let let_basics_be = |status| {
+        let id = &shop.basics;
+        silently(format!(
+            "UPDATE course_sections SET status = '{status}' WHERE id = '{id}'"
         ));
     };
     let is_known = async || {
         learner.put(&completion).await.expect(204);
-        silently(
-            "UPDATE course_sections SET status = 'private' FROM lessons WHERE section_id = course_sections.id AND lessons.id =",
-        );
+        let_basics_be("private");
         let again = learner.delete(&completion).await;
-        silently(
-            "UPDATE course_sections SET status = 'public' FROM lessons WHERE section_id = course_sections.id AND lessons.id =",
-        );
+        let_basics_be("public");
         again.status == 204
     };
     until("it is known that the learner may", is_known).await;
@@ -197,9 +202,20 @@ async fn who_may_tick_a_lesson_off_is_looked_up_once_until_it_changes() {
     ] {
         refused.expect_problem(403, "course-access-required");
     }
-    shop.give(&admin, &learner).await;
+    let grant = shop.give(&admin, &learner).await;
     until("it is known once more", is_known).await;
-    silently("UPDATE lessons SET id = gen_random_uuid() WHERE id =");
+    let tick = learner.put(&completion);
+    let revoke = async {
+        admin.delete(&grant).await.expect(204);
+    };
+    let tick = stand_still(&app, "user_lesson_complete", tick, revoke).await;
+    tick.expect_problem(403, "course-access-required");
+    shop.give(&admin, &learner).await;
+    until("it is known at last", is_known).await;
+    let id = &shop.welcome;
+    silently(format!(
+        "UPDATE lessons SET id = gen_random_uuid() WHERE id = '{id}'"
+    ));
     let refused = learner.put(&completion).await;
     refused.expect_problem(404, "not-found");
     app.finish().await;
@@ -465,6 +481,17 @@ impl Stores {
         reads
     }
 
+    /// Whether somebody may tick each lesson off, or untick it, at an instance.
+    async fn ticked(&self, at: &str, learner: &Client, method: &Method) -> Vec<StatusCode> {
+        let learner = learner.at(at);
+        let replies = self.lessons.iter().map(async |lesson| {
+            let path = format!("/v1/me/lessons/{lesson}/completion");
+            learner.send(learner.request(method.clone(), &path)).await
+        });
+        let replies = join_all(replies).await;
+        replies.iter().map(|reply| reply.status).collect()
+    }
+
     /// What all the readers are told at an instance.
     async fn told(&self, at: &str) -> Vec<(u16, Option<String>, Value)> {
         let replies = self
@@ -519,6 +546,18 @@ async fn no_instance_says_what_the_database_no_longer_says() {
                 break;
             }
             assert!(Instant::now() < deadline, "elsewhere; {what}");
+        }
+        // So is what may be ticked off.
+        let (learner, _) = rng.choice(&stores.learners).unwrap();
+        let method = rng.choice(&[Method::PUT, Method::DELETE]).unwrap();
+        let true_now = stores.ticked(&stores.oracle, learner, method).await;
+        assert_eq!(
+            stores.ticked(here, learner, method).await,
+            true_now,
+            "{what}"
+        );
+        while stores.ticked(there, learner, method).await != true_now {
+            assert!(Instant::now() < deadline, "ticks elsewhere; {what}");
         }
     }
     for at in &stores.urls {
