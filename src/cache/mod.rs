@@ -57,20 +57,16 @@ impl Cache {
     /// Empty shelves that share so many bytes; with none, everything is read from the database.
     pub fn new(bytes: u64, db: Db, freshness: &Freshness, metrics: &Metrics) -> Self {
         // Outlines are the largest, and many learners look at the same one.
-        let twentieths = |count| bytes / 20 * count;
+        let share = |twentieths| bytes / 20 * twentieths;
         Self(Arc::new(Inner {
             db,
-            sessions: Shelf::new(twentieths(2), freshness.clone(), metrics.cache("sessions")),
-            people: Shelf::new(twentieths(2), freshness.clone(), metrics.cache("people")),
-            held: Shelf::new(
-                twentieths(2),
-                freshness.clone(),
-                metrics.cache("held_courses"),
-            ),
-            outlines: Shelf::new(twentieths(7), freshness.clone(), metrics.cache("outlines")),
-            ticks: Shelf::new(twentieths(2), freshness.clone(), metrics.cache("ticks")),
-            lessons: Shelf::new(twentieths(1), freshness.clone(), metrics.cache("lessons")),
-            pages: Shelf::new(twentieths(4), freshness.clone(), metrics.cache("pages")),
+            sessions: Shelf::new(share(2), freshness.clone(), metrics.cache("sessions")),
+            people: Shelf::new(share(2), freshness.clone(), metrics.cache("people")),
+            held: Shelf::new(share(2), freshness.clone(), metrics.cache("held_courses")),
+            outlines: Shelf::new(share(7), freshness.clone(), metrics.cache("outlines")),
+            ticks: Shelf::new(share(2), freshness.clone(), metrics.cache("ticks")),
+            lessons: Shelf::new(share(1), freshness.clone(), metrics.cache("lessons")),
+            pages: Shelf::new(share(4), freshness.clone(), metrics.cache("pages")),
         }))
     }
 

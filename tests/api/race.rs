@@ -81,9 +81,7 @@ async fn a_course_may_be_deleted_while_one_of_its_students_buys_it() {
     let checkout = open(&buyer, shop.order()).await;
     // A student already: whoever deletes the course counts anew what they hold.
     let user = id(&buyer.get("/v1/me").await.expect(200));
-    let grants = format!("/v1/admin/users/{user}/grants");
-    let grant = serde_json::json!({ "courseId": shop.course });
-    admin.post(&grants, grant).await.expect(201);
+    shop.give(&admin, &buyer).await;
     let product = format!("/v1/admin/products/{}", shop.product);
     admin.delete(&product).await.expect(204);
     let session = session_of(&app, &checkout);
